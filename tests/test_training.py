@@ -1,0 +1,54 @@
+"""The training loop."""
+
+import numpy as np
+import pytest
+
+from models.nn import RecurrentNetwork, TrainingPlan, train
+from models.nn.training import minibatches, predict_rows
+
+
+def remembered_sum(rng, n, T=6):
+    """A task that needs memory: the sum of a sequence's first feature."""
+    x = rng.normal(size=(n, T, 2)).astype(np.float32)
+    return x, x[:, :, 0].sum(axis=1, keepdims=True) / np.float32(T**0.5)
+
+
+def run(seed=0, **plan):
+    rng = np.random.default_rng(seed)
+    network = RecurrentNetwork("rnn", n_inputs=2, n_hidden=12)
+    training, stopping = remembered_sum(rng, 800), remembered_sum(rng, 200)
+    params, history = train(
+        network, network.init(rng), training, stopping, TrainingPlan(**({"epochs": 25, "batch_size": 32} | plan)), rng
+    )
+    return network, params, history, stopping
+
+
+def test_it_learns_what_needs_memory():
+    _, _, history, _ = run()
+    assert history[0].training_loss > 0.1
+    assert min(e.stopping_loss for e in history) < 0.02  # the variance of the target is 1
+
+
+def test_the_best_weights_are_kept_not_the_last():
+    network, params, history, (x, y) = run(learning_rate=0.1, patience=3, epochs=40)
+    kept = float(((predict_rows(network, params, x) - y) ** 2).mean())
+    assert kept == pytest.approx(min(e.stopping_loss for e in history), rel=1e-6)
+    assert history[-1].stopping_loss > kept
+    assert len(history) < 40  # it stopped early
+
+
+def test_the_same_seed_gives_the_same_weights():
+    first, second, other = (run(seed, epochs=2)[1] for seed in (3, 3, 4))
+    assert all(np.array_equal(first[k], second[k]) for k in first)
+    assert not np.array_equal(first["head.W"], other["head.W"])
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    with pytest.raises(FloatingPointError, match="lower the learning rate"), np.errstate(all="ignore"):
+        run(learning_rate=1e30, epochs=3)
+
+
+def test_minibatches_hold_every_row_once():
+    parts = list(minibatches(1001, 128, np.random.default_rng(0)))
+    assert sorted(np.concatenate(parts)) == list(range(1001))
+    assert {len(p) for p in parts} <= {125, 126}
