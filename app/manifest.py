@@ -1,0 +1,69 @@
+"""What is known of a model without opening it: the file ``manifest.json`` beside each ``model.joblib``."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from models.backtest import Scores
+
+# The libraries whose versions say how a model came to be.
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "joblib")
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The days of the record, ISO dates."""
+
+    first: str
+    last: str
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """How many issue days did what."""
+
+    training: int
+    stopping: int
+    held_out: int
+
+
+class SetAsideValue(msgspec.Struct, frozen=True):
+    """A value of the record that was not believed, in degC or mm, and why."""
+
+    date: str
+    column: str
+    value: float
+    reason: str
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How many days a request should bring."""
+
+    min_days: int
+    recommended_days: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """One trained model. Fields that are added get defaults, so that old manifests stay readable."""
+
+    format: int
+    station: str
+    created: str
+    sha256: str
+    recipe: dict[str, Any]
+    seed: int
+    columns: list[str]
+    window: Window
+    span: Span
+    trained_through: str
+    rows: Rows
+    scores: dict[str, Scores]
+    data_digest: str
+    units: dict[str, str]
+    set_aside: list[SetAsideValue]
+    libraries: dict[str, str]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a model is made with."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}

@@ -1,0 +1,91 @@
+"""Plain CSV: ``date,tmax,tmin,rain`` in any order, the date's column named ``date`` or not at all."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from app.readers.record import Record, RecordError
+from models.nn import Array
+from models.station_days import COLUMNS, SetAside, StationDays, Units, to_metric
+
+NOT_OBSERVED = {"", "na", "nan", "null", "none"}
+
+
+def read_plain_csv(path: Path, units: Units) -> Record:
+    """Read the columns date, tmax, tmin and rain; others are not looked at.
+
+    tmin and rain may be missing, as a cell or altogether; so may days. Dates are ISO (2012-01-31 or 2012/01/31), in
+    any order; of a repeated date the first row counts, and the others are set aside.
+    """
+    table = _read_cells(path)
+    dates = _dates(path, table)
+    values = np.column_stack([_numbers(path, table, column) for column in COLUMNS])
+    order = np.argsort(dates, kind="stable")
+    dates, values = dates[order], to_metric(values[order], units)
+    repeated = np.append(False, dates[1:] == dates[:-1])
+    set_aside = tuple(
+        SetAside(date, column, float(value), "date repeated")
+        for date, row in zip(dates[repeated], values[repeated], strict=True)
+        for column, value in zip(COLUMNS, row, strict=True)
+        if np.isfinite(value)
+    )
+    return Record(_station_name(path), StationDays.on_calendar(dates[~repeated], values[~repeated]), set_aside)
+
+
+def _read_cells(path: Path) -> pd.DataFrame:
+    """Read every cell as text; row i of the table is line i + 2 of the file."""
+    try:
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig", index_col=False
+        )
+    except pd.errors.EmptyDataError:
+        raise RecordError(f"{path}: the file is empty") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise RecordError(f"{path}: no CSV: {str(error).strip()}") from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: no text in UTF-8: {error}") from None
+    table = pd.DataFrame({name: column.fillna("").str.strip() for name, column in table.items()})
+    table.columns = [_column_name(position, str(name)) for position, name in enumerate(table.columns)]
+    for needed in ("date", "tmax"):
+        if list(table.columns).count(needed) != 1:
+            found = ", ".join(table.columns)
+            raise RecordError(f"{path}: line 1 must name one column {needed!r}; it names: {found[:200]}")
+    blank = (table == "").all(axis=1)
+    if blank.all():
+        raise RecordError(f"{path}: there is no row below the header")
+    return table.loc[~blank]
+
+
+def _column_name(position: int, name: str) -> str:
+    # pandas names a column that has no name "Unnamed: 0".
+    return "date" if position == 0 and name.startswith("Unnamed: ") else name.strip().lower()
+
+
+def _dates(path: Path, table: pd.DataFrame) -> Array:
+    text = table["date"]
+    iso = text.str.replace("/", "-").where(text.str.fullmatch(r"\d{4}([-/])\d{2}\1\d{2}"))
+    dates = pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce")
+    if dates.isna().any():
+        row = dates.index[dates.isna()][0]
+        raise RecordError(f"{path}: line {row + 2}: date {text[row]!r} is not a date such as 2012-01-31")
+    return np.asarray(dates.to_numpy().astype("M8[D]"))
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> Array:
+    if column not in table:
+        return np.full(len(table), np.nan)
+    text = table[column]
+    absent = text.str.lower().isin(NOT_OBSERVED)
+    numbers: Array = pd.to_numeric(text.mask(absent, "nan"), errors="coerce").to_numpy(dtype=float)
+    wrong = text[~np.isfinite(numbers) & ~absent]
+    if len(wrong):
+        row, cell = wrong.index[0], wrong.iloc[0]
+        raise RecordError(f"{path}: line {row + 2}: {column} {cell!r} is not a number (leave it empty if unknown)")
+    return numbers
+
+
+def _station_name(path: Path) -> str:
+    name = re.sub(r"[^a-z0-9_.-]+", "_", path.stem.lower()).lstrip("_.-")
+    return name[:64] or "station"

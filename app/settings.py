@@ -1,0 +1,59 @@
+"""The table of ``TMAX_...``: every setting of the service, its default and what it is for."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """A setting has a value that it cannot have."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a setting: ``store`` is read from ``TMAX_STORE``, and so on."""
+
+    store: Path = field(
+        default=Path("store"),
+        metadata={"purpose": "Folder of the trained models, relative to where the program is started."},
+    )
+    workers: int = field(default=2, metadata={"purpose": "Processes that answer requests."})
+    max_body_bytes: int = field(
+        default=2 * 1024 * 1024, metadata={"purpose": "A larger request body is refused with 413."}
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings; an empty value is as good as none.
+
+        Raises
+        ------
+        SettingsError : names the variable and what it must be
+        """
+        given = {f.name: environ.get(variable(f.name), "") for f in fields(cls)}
+        return cls(**{f.name: _parse(f.name, given[f.name], type(f.default)) for f in fields(cls) if given[f.name]})
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return f"TMAX_{name.upper()}"
+
+
+def markdown_table() -> str:
+    """Return the settings as the table that stands in ``docs/operations.md``."""
+    rows = [f"| `{variable(f.name)}` | `{f.default}` | {f.metadata['purpose']} |" for f in fields(Settings)]
+    return "\n".join(["| variable | default | what it is for |", "| --- | --- | --- |", *rows])
+
+
+def _parse(name: str, text: str, kind: type) -> Any:
+    if kind is not int:
+        return kind(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise SettingsError(f"{variable(name)} must be a whole number of at least 1, not {text!r}")
+    return number

@@ -1,0 +1,25 @@
+"""How the service runs: ``.venv/bin/gunicorn 'app.web:create_app()'`` from here; the command line wins."""
+
+import os
+import sys
+from pathlib import Path
+
+# One thread a worker for linear algebra: the threads of several workers would fight over the cores. NumPy reads these
+# when it is loaded, so they are set first.
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from app.settings import Settings, SettingsError  # noqa: E402
+
+try:
+    settings = Settings.from_env()
+except SettingsError as error:
+    sys.exit(str(error))
+
+bind = "127.0.0.1:8000"
+workers = settings.workers
+worker_class = "sync"
+# Where a worker shows that it lives: in memory, so that a read-only or slow disk does not matter.
+memory = Path("/dev/shm")  # noqa: S108
+worker_tmp_dir = str(memory) if memory.is_dir() else None
+control_socket_disable = True

@@ -1,0 +1,129 @@
+"""The station-day table: what one station measured, day by day, on an unbroken calendar.
+
+Inside, temperatures are degC and rain is mm; other units are converted once, at the door, by `to_metric`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, get_args
+
+import numpy as np
+
+from models.nn import Array
+
+Units: TypeAlias = Literal["metric", "us"]
+UNITS: tuple[Units, ...] = get_args(Units)
+
+Temperature = TypeVar("Temperature", float, Array)
+
+COLUMNS = ("tmax", "tmin", "rain")
+TMAX, TMIN, RAIN = range(len(COLUMNS))
+ONE_DAY = np.timedelta64(1, "D")
+
+# What no station ever measured, by column: the records are -89.2 degC (Vostok, 1983), 56.7 degC (Furnace Creek, 1913)
+# and 1,825 mm in a day (Foc-Foc, 1966), as the World Meteorological Organization keeps them.
+POSSIBLE = {"tmax": (-90.0, 57.0), "tmin": (-90.0, 57.0), "rain": (0.0, 1900.0)}
+
+
+class SetAside(NamedTuple):
+    """A value of a record that was not believed, and why."""
+
+    date: np.datetime64
+    column: str
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class StationDays:
+    """Every calendar day from the first to the last; ``nan`` is what was not observed.
+
+    Attributes
+    ----------
+    first : the first day
+    values : (N, 3), a row a day, columns tmax (degC), tmin (degC), rain (mm)
+    """
+
+    first: np.datetime64
+    values: Array
+
+    @classmethod
+    def on_calendar(cls, dates: Array, values: Array) -> "StationDays":
+        """Lay observations on the calendar; a day between them that is absent becomes a row of ``nan``.
+
+        Parameters
+        ----------
+        dates : (n,) datetime64[D], strictly ascending, at least one
+        values : (n, 3)
+        """
+        rows = (dates - dates[0]).astype(int)
+        laid = np.full((rows[-1] + 1, len(COLUMNS)), np.nan)
+        laid[rows] = values
+        return cls(dates[0], laid)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def dates(self) -> Array:
+        """(N,) datetime64[D]."""
+        return self.first + np.arange(len(self))
+
+    @property
+    def last(self) -> np.datetime64:
+        """The last day."""
+        return self.first + (len(self) - 1) * ONE_DAY
+
+    @property
+    def tmax(self) -> Array:
+        """(N,) degC."""
+        return self.values[:, TMAX]
+
+    @property
+    def next_tmax(self) -> Array:
+        """(N,) degC, tmax of the next calendar day: what is to be forecast on each day."""
+        return np.append(self.tmax[1:], np.nan)
+
+    def part(self, start: int, stop: int) -> "StationDays":
+        """Return the rows from ``start`` up to, not including, ``stop``."""
+        return StationDays(self.first + start * ONE_DAY, self.values[start:stop])
+
+
+def to_metric(values: Array, units: Units) -> Array:
+    """Convert (n, 3) station-days from ``units`` to degC and mm."""
+    if units == "metric":
+        return values
+    return np.column_stack([to_celsius(values[:, [TMAX, TMIN]], units), values[:, RAIN] * 25.4])
+
+
+def to_celsius(temperature: Temperature, units: Units) -> Temperature:
+    """Convert temperatures from ``units`` to degC."""
+    return temperature if units == "metric" else (temperature - 32.0) / 1.8
+
+
+def from_celsius(temperature: float, units: Units) -> float:
+    """Convert a temperature from degC to ``units``."""
+    return temperature if units == "metric" else temperature * 1.8 + 32.0
+
+
+def set_aside_the_impossible(days: StationDays) -> tuple[StationDays, list[SetAside]]:
+    """Replace what cannot have been measured by ``nan``.
+
+    Outside of `POSSIBLE` a value is dropped; where tmin is above tmax one of the two is wrong, and both are dropped.
+    """
+    dropped = list(_impossible(days))
+    values = days.values.copy()
+    for date, column, _, _ in dropped:
+        values[(date - days.first).astype(int), COLUMNS.index(column)] = np.nan
+    return StationDays(days.first, values), dropped
+
+
+def _impossible(days: StationDays) -> Iterator[SetAside]:
+    for index, column in enumerate(COLUMNS):
+        low, high = POSSIBLE[column]
+        value = days.values[:, index]
+        for row in np.flatnonzero((value < low) | (value > high)):
+            yield SetAside(days.dates[row], column, float(value[row]), f"outside of {low:g} to {high:g}")
+    for row in np.flatnonzero(days.values[:, TMIN] > days.values[:, TMAX]):
+        for index in (TMAX, TMIN):
+            yield SetAside(days.dates[row], COLUMNS[index], float(days.values[row, index]), "tmin above tmax")

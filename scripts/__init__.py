@@ -1,0 +1,1 @@
+"""The operator's doors: parse, call the application, print, exit."""

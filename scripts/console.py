@@ -1,0 +1,80 @@
+"""What the command lines share: options, one-line errors, where output goes."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+
+from app.settings import Settings
+from app.store import Store
+from models.station_days import UNITS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What is not a terminal has no width; tables must not be cut there.
+PIPE_WIDTH = 200
+
+
+def _console(stream: TextIO) -> Console:
+    # What is printed is data: brackets in it are no markup, and numbers need no colour.
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+# Tables and forecasts go to standard output, everything else to standard error.
+output = _console(sys.stdout)
+messages = _console(sys.stderr)
+
+
+class Command(click.Command):
+    """A command whose failures are one line on standard error and exit status 1, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and turn the errors that the application raises into a line."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, FloatingPointError, OSError, msgspec.MsgspecError) as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def data_options(default: Path | None = None) -> Callable[[F], F]:
+    """Add the options that name a record and say how to read it."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("--units", type=click.Choice(UNITS), default="metric", help="Units of a plain CSV."),
+            click.option(
+                "--format", "record_format", type=click.Choice(["auto", "csv"]), default="auto", help="Of the file."
+            ),
+            click.option(
+                "--data",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                default=default,
+                required=default is None,
+                help="The station's record." + (" Default: the embedded station." if default else ""),
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def store_option(command: F) -> F:
+    """Add ``--store``, which is given as a `Store`."""
+    return click.option(
+        "--store",
+        type=click.Path(file_okay=False, path_type=Path),
+        callback=lambda _ctx, _param, path: Store(path or Settings.from_env().store),
+        help="Folder of the models. Default: TMAX_STORE, else ./store.",
+    )(command)

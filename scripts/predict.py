@@ -1,0 +1,71 @@
+"""Forecasts without a server."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from app.readers import read_record
+from app.store import Store
+from models.forecaster import Forecast, Forecaster, SequenceError
+from models.station_days import StationDays, Units, from_celsius
+from scripts.console import Command, data_options, messages, store_option
+
+LEVELS = (0.8, 0.9)
+
+
+@click.command(cls=Command)
+@data_options()
+@click.option("--station", help="Whose champion. Default: the file's own name, or the only station there is.")
+@click.option("--every-day", is_flag=True, help="One forecast for each day of the record, not only the last.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file. Default: standard output.")
+@store_option
+def predict(
+    data: Path,
+    record_format: str,
+    units: Units,
+    station: str | None,
+    every_day: bool,
+    out: Path | None,
+    store: Store,
+) -> None:
+    """Forecast the day after the record's last one, as CSV, in the units of the record."""
+    record = read_record(data, record_format, units)
+    stations = store.stations()
+    name = station or (stations[0] if len(stations) == 1 else record.station)
+    state, _ = store.load(name, store.champion(name))
+    forecaster = Forecaster.from_state(state)
+    forecasts = every_forecast(forecaster, record.days) if every_day else iter([forecaster.predict(record.days)])
+    with out.open("w", newline="") if out else nullcontext(sys.stdout) as file:
+        count = write_csv(file, forecasts, units)
+    if every_day:
+        messages.print(f"{count} forecasts; {len(record.days) - count} days were not enough for one")
+
+
+def every_forecast(forecaster: Forecaster, days: StationDays) -> Iterator[Forecast]:
+    """Forecast from every day of a record for which the days before are enough."""
+    for end in range(1, len(days) + 1):
+        try:
+            yield forecaster.predict(days.part(max(0, end - forecaster.recipe.window), end))
+        except SequenceError:
+            continue
+
+
+def write_csv(file: TextIO, forecasts: Iterator[Forecast], units: Units) -> int:
+    """Write a line a forecast, and return how many there were."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["issued", "date", "tmax", *(f"{end}_{100 * p:.0f}" for p in LEVELS for end in ("low", "high"))])
+    count = 0
+    for forecast in forecasts:
+        numbers = [forecast.tmax, *(end for level in LEVELS for end in forecast.interval(level))]
+        writer.writerow([forecast.issued, forecast.valid, *(f"{from_celsius(n, units):.2f}" for n in numbers)])
+        count += 1
+    return count
+
+
+if __name__ == "__main__":
+    predict()

@@ -1,0 +1,92 @@
+"""Look into the store, and change which version is served."""
+
+import sys
+
+import click
+import msgspec
+from rich.table import Table
+
+from app.store import Store
+from scripts.console import Group, messages, output, store_option
+from scripts.train import score_table
+
+
+@click.group(cls=Group)
+def store_command() -> None:
+    """Look into the store, and change which version is served."""
+
+
+@store_command.command("list")
+@store_option
+def list_stations(store: Store) -> None:
+    """List the stations and their champions."""
+    table = Table("station", "champion", "trained through", "MAE", "versions")
+    for station in store.stations():
+        champion = store.champion(station)
+        manifest = store.manifest(station, champion)
+        mae = next(iter(manifest.scores.values())).mae
+        table.add_row(station, champion, manifest.trained_through, f"{mae:.2f} degC", str(len(store.versions(station))))
+    output.print(table)
+
+
+@store_command.command()
+@click.argument("station")
+@store_option
+def show(station: str, store: Store) -> None:
+    """Show a station's champion: its scores and its manifest."""
+    version = store.champion(station)
+    manifest = store.manifest(station, version)
+    output.print(score_table(manifest))
+    described = {k: v for k, v in msgspec.to_builtins(manifest).items() if k not in {"scores", "set_aside"}}
+    for name, value in ({"version": version} | described | {"set aside": len(manifest.set_aside)}).items():
+        output.print(f"{name}: {value}")
+
+
+@store_command.command()
+@click.argument("station")
+@store_option
+def history(station: str, store: Store) -> None:
+    """Show every change of a station's champion, oldest first."""
+    table = Table("at (UTC)", "action", "version", "over", "by", "reason")
+    for e in store.history(station):
+        table.add_row(e.at[:19], e.action, e.version, e.over or "", e.by, e.reason)
+    output.print(table)
+
+
+@store_command.command()
+@click.argument("station")
+@click.argument("version")
+@click.option("--reason", default="by hand", help="Kept in the history.")
+@store_option
+def promote(station: str, version: str, reason: str, store: Store) -> None:
+    """Make a version the champion."""
+    store.promote(station, version, reason)
+    messages.print(f"{station}: {version} is the champion")
+
+
+@store_command.command()
+@click.argument("station")
+@click.option("--reason", default="by hand", help="Kept in the history.")
+@store_option
+def rollback(station: str, reason: str, store: Store) -> None:
+    """Make the champion before the present one the champion again."""
+    version = store.rollback(station, reason)
+    messages.print(f"{station}: {version} is the champion again")
+
+
+@store_command.command()
+@click.argument("station", required=False)
+@store_option
+def verify(station: str | None, store: Store) -> None:
+    """Check that every version is whole and every line of the history unchanged."""
+    stations = [station] if station else store.stations()
+    problems = [problem for name in stations for problem in store.verify(name)]
+    for problem in problems:
+        messages.print(problem)
+    versions = sum(len(store.versions(name)) for name in stations)
+    output.print(f"{len(stations)} stations, {versions} versions: {len(problems)} problems")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    store_command()
