@@ -50,8 +50,12 @@ clean: ## remove the environment and the caches; the store stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One stamp for each requirements file: what is installed is installed once.
-$(VENV)/installed-%: requirements-%.txt | $(BIN)/python
+# One stamp for each requirements file: what is installed is installed once, and the tests' list holds the training's.
+$(VENV)/installed-test: requirements-test.txt | $(BIN)/python
+	$(INSTALL) -r $<
+	@touch $(VENV)/installed-train $@
+
+$(VENV)/installed-train $(VENV)/installed-bench: $(VENV)/installed-%: requirements-%.txt | $(BIN)/python
 	$(INSTALL) -r $<
 	@touch $@
 

@@ -48,7 +48,7 @@ class Forecast:
     issued : the last day that was known
     valid : the calendar day after it
     point : the network's forecast
-    filled : (day, column) of each value that was not observed
+    filled : (day, column) of each value that the model looks at and that was not observed
     """
 
     issued: np.datetime64
@@ -181,9 +181,8 @@ class Forecaster:
             )
         table = self._scaled(feature_table(recent.dates, filled, self.columns))
         y = self._network.predict(self.weights, table[None])
-        return Forecast(
-            recent.last, float(recent.tmax[-1] + self._change(float(y[0, 0]))), self.errors, _filled_values(recent)
-        )
+        point = recent.tmax[-1] + self._change(float(y[0, 0]))
+        return Forecast(recent.last, float(point), self.errors, self._filled_values(recent))
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays, plain values and the scaler; no class of this project."""
@@ -225,6 +224,10 @@ class Forecaster:
     def _network(self) -> RecurrentNetwork:
         return _network(self.recipe, self.columns)
 
+    def _filled_values(self, days: StationDays) -> tuple[tuple[np.datetime64, str], ...]:
+        missing = ((days.dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
+        return tuple((date, column) for date, column in missing if column in self.columns)
+
     def _scaled(self, table: Array) -> Array:
         return _scaled(table, self.scaler)
 
@@ -251,7 +254,3 @@ def _network(recipe: Recipe, columns: tuple[str, ...]) -> RecurrentNetwork:
 def _scaled(table: Array, scaler: Scaler) -> Array:
     """Apply the scaler's own formula, which whoever loads it without scikit-learn shares; float32."""
     return np.asarray(((table - scaler.mean_) / scaler.scale_).astype(np.float32))
-
-
-def _filled_values(days: StationDays) -> tuple[tuple[np.datetime64, str], ...]:
-    return tuple((days.dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))

@@ -9,9 +9,9 @@ from msgspec import Meta
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every choice there is, with its default. Days are calendar days."""
 
-    cell: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
     layers: Annotated[int, Meta(ge=1, le=8)] = 1
-    hidden: Annotated[int, Meta(ge=1, le=512)] = 32
+    hidden: Annotated[int, Meta(ge=1, le=512)] = 16
     # Days that end on the issue date and are shown to the network, and how few of them a request may bring.
     window: Annotated[int, Meta(ge=2, le=366)] = 14
     min_days: Annotated[int, Meta(ge=1, le=366)] = 7

@@ -35,32 +35,28 @@ def read_plain_csv(path: Path, units: Units) -> Record:
 
 
 def _read_cells(path: Path) -> pd.DataFrame:
-    """Read every cell as text; row i of the table is line i + 2 of the file."""
+    """Read every cell as text, named by the first line; row i of the table is line i + 1 of the file."""
     try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig", index_col=False
+        cells = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
         )
     except pd.errors.EmptyDataError:
         raise RecordError(f"{path}: the file is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+    except pd.errors.ParserError as error:
         raise RecordError(f"{path}: no CSV: {str(error).strip()}") from None
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: no text in UTF-8: {error}") from None
-    table = pd.DataFrame({name: column.fillna("").str.strip() for name, column in table.items()})
-    table.columns = [_column_name(position, str(name)) for position, name in enumerate(table.columns)]
-    for needed in ("date", "tmax"):
-        if list(table.columns).count(needed) != 1:
-            found = ", ".join(table.columns)
-            raise RecordError(f"{path}: line 1 must name one column {needed!r}; it names: {found[:200]}")
+    table = pd.DataFrame({position: column.fillna("").str.strip() for position, column in cells.items()})
+    names = [str(name).lower() for name in table.iloc[0]]
+    names[0] = names[0] or "date"
+    for column in ("date", *COLUMNS):
+        if names.count(column) > 1 or (column in {"date", "tmax"} and column not in names):
+            raise RecordError(f"{path}: line 1 must name one column {column!r}; it names: {', '.join(names)[:200]}")
+    table = table.iloc[1:].set_axis(names, axis="columns")
     blank = (table == "").all(axis=1)
     if blank.all():
         raise RecordError(f"{path}: there is no row below the header")
     return table.loc[~blank]
-
-
-def _column_name(position: int, name: str) -> str:
-    # pandas names a column that has no name "Unnamed: 0".
-    return "date" if position == 0 and name.startswith("Unnamed: ") else name.strip().lower()
 
 
 def _dates(path: Path, table: pd.DataFrame) -> Array:
@@ -69,7 +65,7 @@ def _dates(path: Path, table: pd.DataFrame) -> Array:
     dates = pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce")
     if dates.isna().any():
         row = dates.index[dates.isna()][0]
-        raise RecordError(f"{path}: line {row + 2}: date {text[row]!r} is not a date such as 2012-01-31")
+        raise RecordError(f"{path}: line {row + 1}: date {text[row]!r} is not a date such as 2012-01-31")
     return np.asarray(dates.to_numpy().astype("M8[D]"))
 
 
@@ -82,7 +78,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> Array:
     wrong = text[~np.isfinite(numbers) & ~absent]
     if len(wrong):
         row, cell = wrong.index[0], wrong.iloc[0]
-        raise RecordError(f"{path}: line {row + 2}: {column} {cell!r} is not a number (leave it empty if unknown)")
+        raise RecordError(f"{path}: line {row + 1}: {column} {cell!r} is not a number (leave it empty if unknown)")
     return numbers
 
 

@@ -115,10 +115,10 @@ def _pointer(error: SequenceError, asked: PredictRequest, observations: list[Obs
     name = "observations" if by_name else "sequence"
     day = error.date.astype(object)
     index = next(i for i, observation in enumerate(observations) if observation.date >= day)
-    if index == 0:
-        return f"/{name}"
     if observations[index].tmax is None:
         return f"/{name}/{index}/{'tmax' if by_name else 0}"
+    if index == 0:
+        return f"/{name}"
     return f"/{name}/{index}/{'date' if by_name else 0}"
 
 

@@ -17,7 +17,7 @@ Parameters are one flat dictionary (``"layer0.W"``, ..., ``"head.b"``): what the
 taken over, what is saved. Nothing is remembered on an object, so one network serves many threads.
 """
 
-from models.nn.cells import CELLS, Cell, RNNCell
+from models.nn.cells import CELLS, Cell, GRUCell, LSTMCell, RNNCell
 from models.nn.losses import squared_error
 from models.nn.network import RecurrentNetwork
 from models.nn.optimizers import Adam, clip_by_global_norm
@@ -30,6 +30,8 @@ __all__ = [
     "Array",
     "Cell",
     "Epoch",
+    "GRUCell",
+    "LSTMCell",
     "Parameters",
     "RNNCell",
     "RecurrentNetwork",

@@ -1,0 +1,28 @@
+"""Keep a model of the present format for ever: ``python -m tests.artefacts`` (once, when the format is new)."""
+
+from pathlib import Path
+
+import msgspec
+
+from app.readers import Record
+from app.store import Store
+from app.training import train_station
+from models.forecaster import FORMAT
+from tests.conftest import QUICK, synthetic_days
+
+folder = Path(__file__).parent / f"format-{FORMAT}"
+days = synthetic_days()
+trained = train_station("hill", Record("hill", days), QUICK, seed=0)
+trained.publish_and_promote(Store(folder / "store"), "kept for ever")
+recent = days.part(len(days) - 14, len(days))
+forecast = trained.forecaster.predict(recent)
+(folder / "expected.json").write_bytes(
+    msgspec.json.encode(
+        {
+            "dates": [str(date) for date in recent.dates],
+            "values": recent.values.tolist(),
+            "tmax": forecast.tmax,
+            "interval_90": forecast.interval(0.9),
+        }
+    )
+)

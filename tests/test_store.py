@@ -1,0 +1,310 @@
+"""The store: versions, pointer, history, and both locks on a model file."""
+
+import io
+import os
+import pickle
+import signal
+import sys
+import time
+
+import joblib
+import msgspec
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from app import history
+from app.store import Store, StoreError
+from app.unpickling import ArtefactRefused, load_state
+from app.web.shelf import Shelf
+from models.forecaster import Forecaster
+from models.station_days import StationDays
+from tests.conftest import ROOT
+
+ARTEFACTS = ROOT / "tests" / "artefacts"
+
+
+def model_file(store, version=None):
+    version = version or store.champion("hill")
+    return store.root / "hill" / "versions" / version / "model.joblib"
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replace_model(store, blob):
+    """Put other bytes in the champion's place, with a manifest and a name that match them: an attacker's way in."""
+    old = store.champion("hill")
+    sha256 = history.digest(blob)
+    folder = store.root / "hill" / "versions" / f"20300101T000000Z-{sha256.removeprefix('sha256:')[:8]}"
+    folder.mkdir()
+    manifest = msgspec.structs.replace(store.manifest("hill", old), sha256=sha256)
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    (folder / "model.joblib").write_bytes(blob)
+    store.champion_file("hill").write_text(folder.name + "\n")
+    return folder.name
+
+
+def test_layout(store):
+    folder = store.root / "hill"
+    (version,) = store.versions("hill")
+    assert sorted(p.name for p in (folder / "versions" / version).iterdir()) == ["manifest.json", "model.joblib"]
+    assert (folder / "champion").read_text() == version + "\n"
+    assert version[-8:] == store.manifest("hill", version).sha256[7:15]
+    assert store.stations() == ["hill"]
+
+
+def test_what_is_loaded_is_what_was_published(store, trained):
+    state, manifest = store.load("hill", store.champion("hill"))
+    for name, weights in trained.forecaster.weights.items():
+        np.testing.assert_array_equal(state["weights"][name], weights)
+    assert manifest.scores == trained.manifest.scores
+
+
+def test_a_notebook_gets_the_real_scaler(store):
+    state = joblib.load(model_file(store))
+    assert isinstance(state, dict)
+    assert isinstance(state["scaler"], StandardScaler)
+    assert state["scaler"].transform(np.zeros((2, 5))).shape == (2, 5)
+    assert state["format"] == 1
+    assert {type(w) for w in state["weights"].values()} == {np.ndarray}
+
+
+def test_a_flipped_byte_is_refused(store):
+    flip_a_byte(model_file(store))
+    with pytest.raises(ArtefactRefused, match="not the one of its manifest"):
+        store.load("hill", store.champion("hill"))
+
+
+@pytest.mark.parametrize("place", range(0, 3000, 97))
+def test_a_damaged_manifest_is_refused_or_says_the_same_of_the_model(store, place):
+    path = model_file(store).with_name("manifest.json")
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1
+    path.write_bytes(content)
+    try:
+        state, _ = store.load("hill", store.champion("hill"))
+    except (ArtefactRefused, StoreError):
+        return
+    assert state["format"] == 1
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("where", ["at the top", "in a dictionary", "in an object array"])
+def test_a_pickle_that_runs_a_command_is_refused_without_running_it(store, tmp_path, where):
+    mark = tmp_path / "was here"
+    evil = {
+        "at the top": Evil(mark),
+        "in a dictionary": {"format": 1, "weights": Evil(mark)},
+        "in an object array": {"format": 1, "weights": {"head.W": np.array([Evil(mark)], dtype=object)}},
+    }[where]
+    buffer = io.BytesIO()
+    joblib.dump(evil, buffer)
+    version = replace_model(store, buffer.getvalue())
+    with pytest.raises(ArtefactRefused, match="which no model needs"):
+        store.load("hill", version)
+    with pytest.raises(ArtefactRefused):
+        store.promote("hill", version, "test")
+    assert not mark.exists()
+    Evil(mark).__reduce__()[0](f"touch '{mark}'")
+    assert mark.exists()  # it would have
+
+
+@pytest.mark.parametrize(
+    "blob", [b"", b"\x80", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"a": 1})[:-2], b"\x80\x04." * 10]
+)
+def test_bytes_that_are_no_model_are_refused(blob):
+    with pytest.raises(ArtefactRefused):
+        load_state(blob)
+
+
+def test_promotion_needs_a_whole_version_and_keeps_the_champion(store, retrained):
+    champion = store.champion("hill")
+    version = store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+    flip_a_byte(model_file(store, version))
+    with pytest.raises(ArtefactRefused):
+        store.promote("hill", version, "test")
+    assert store.champion("hill") == champion
+    assert [e.version for e in store.history("hill")] == [champion]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "Hill", "../hill", "-a", "a" * 65, "hïll", "a\n"])
+def test_station_names_lead_nowhere_else(store, name):
+    for ask in (store.champion, store.versions, lambda n: store.load(n, "20300101T000000Z-00000000")):
+        with pytest.raises(StoreError, match="no station name"):
+            ask(name)
+
+
+@pytest.mark.parametrize("version", ["", "..", "../../hill/versions/x", "20300101T000000Z-0000000g"])
+def test_version_names_lead_nowhere_else(store, version):
+    with pytest.raises(StoreError, match="no version name"):
+        store.load("hill", version)
+
+
+def test_history_and_rollback(store, retrained):
+    first = store.champion("hill")
+    second = retrained.publish_and_promote(store, "newer")
+    assert store.lineage("hill") == [second, first]
+    assert store.rollback("hill", "it was worse") == first
+    assert store.champion("hill") == first
+    with pytest.raises(StoreError, match="no earlier champion"):
+        store.rollback("hill", "again")
+    store.promote("hill", second, "after all")
+    entries = store.history("hill")
+    assert [(e.action, e.version, e.over) for e in entries] == [
+        ("promote", first, None),
+        ("promote", second, first),
+        ("rollback", first, second),
+        ("promote", second, first),
+    ]
+    assert entries[2].reason == "it was worse"
+    assert store.verify("hill") == []
+
+
+def test_an_edited_history_is_detected(store, retrained):
+    retrained.publish_and_promote(store, "newer")
+    path = store.root / "hill" / "history.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"reason":"test"', b'"reason":"best"'))
+    with pytest.raises(history.BrokenHistory, match="line 2 does not continue the line before"):
+        store.history("hill")
+    assert any("line 2" in problem for problem in store.verify("hill"))
+
+
+def test_verify_names_what_is_damaged(store, retrained):
+    retrained.publish_and_promote(store, "newer")
+    flip_a_byte(model_file(store))
+    assert len(store.verify("hill")) == 1
+    model_file(store).unlink()
+    assert "is gone" in store.verify("hill")[0]
+
+
+def test_the_same_model_within_a_second_is_one_version(store, trained):
+    """And a second later it is another: versions are never written to."""
+    before = model_file(store).stat().st_mtime_ns
+    for _ in range(2):
+        store.publish("hill", trained.forecaster.to_state(), trained.manifest)
+    assert model_file(store).stat().st_mtime_ns == before
+
+
+def test_old_artefacts_load_for_ever():
+    """Made once and never again: `python -m tests.artefacts` adds one for a new format, and changes none."""
+    cases = sorted(ARTEFACTS.glob("format-*/expected.json"))
+    assert cases
+    for case in cases:
+        expected = msgspec.json.decode(case.read_bytes())
+        store = Store(case.parent / "store")
+        state, _ = store.load("hill", store.champion("hill"))
+        dates = np.array(expected["dates"], dtype="M8[D]")
+        forecaster = Forecaster.from_state(state)
+        forecast = forecaster.predict(StationDays.on_calendar(dates, np.array(expected["values"], dtype=float)))
+        assert forecast.tmax == pytest.approx(expected["tmax"], abs=1e-4)
+        assert forecast.interval(0.9) == pytest.approx(expected["interval_90"], abs=1e-4)
+
+
+class TestKilledWriters:
+    """A writer that dies, at any moment, leaves whole versions and one champion that a server would serve."""
+
+    @staticmethod
+    def fork(work):
+        """Run ``work`` in a process of its own; return its exit status, negative for a signal."""
+        child = os.fork()
+        if child == 0:
+            try:
+                work()
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    @staticmethod
+    def assert_whole(store, allowed):
+        served = Shelf(store).get("hill")
+        assert served.version in allowed
+        assert not served.refused
+        for version in store.versions("hill"):
+            store.load("hill", version)
+
+    def test_at_every_operation_on_files(self, store, retrained):
+        """The child kills itself at its first operation, its second, ... until it comes through alive."""
+        first, step, statuses = store.champion("hill"), 0, []
+        while not statuses or statuses[-1] != 0:
+            step += 1
+
+            def die_at_this_step(step=step):
+                seen = 0
+
+                def watch(event, _):
+                    nonlocal seen
+                    if event in {
+                        "open",
+                        "os.rename",
+                        "os.mkdir",
+                        "os.remove",
+                        "os.rmdir",
+                        "fcntl.flock",
+                        "os.truncate",
+                    }:
+                        seen += 1
+                        if seen == step:
+                            os.kill(os.getpid(), signal.SIGKILL)
+
+                sys.addaudithook(watch)
+                retrained.publish_and_promote(store, "newer")
+
+            statuses.append(self.fork(die_at_this_step))
+            self.assert_whole(store, {first, *[v for v in store.versions("hill") if v != first]})
+            assert step < 200
+        assert statuses[:-1] == [-signal.SIGKILL] * (step - 1)
+        assert step > 15
+        # The one that came through cleaned up after all the others.
+        assert store.verify("hill") == []
+        assert not list(store.root.glob("hill/versions/.incoming-*"))
+
+    def test_at_random_moments(self, store, trained, retrained):
+        rng = np.random.default_rng(0)
+        allowed = {store.champion("hill")}
+        for _ in range(200):
+            child = os.fork()
+            if child == 0:
+                try:
+                    while True:
+                        trained.publish_and_promote(store, "again")
+                        retrained.publish_and_promote(store, "again")
+                finally:
+                    os._exit(1)
+            time.sleep(rng.uniform(0, 0.02))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            allowed |= set(store.versions("hill"))
+            self.assert_whole(store, allowed)
+        trained.publish_and_promote(store, "the last")
+        assert store.verify("hill") == []
+
+    def test_what_the_history_says_is_finished_by_the_next_writer(self, store, retrained):
+        """A writer that died between the history and the pointer."""
+        first = store.champion("hill")
+        second = retrained.publish_and_promote(store, "newer")
+        store.champion_file("hill").write_text(first + "\n")
+        assert store.verify("hill")
+        store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+        assert store.champion("hill") == second
+
+    def test_a_torn_last_line_never_counted(self, store, retrained):
+        path = store.root / "hill" / "history.jsonl"
+        whole = path.read_bytes()
+        path.write_bytes(whole + b'{"at":"2030-01-01T00')
+        retrained.publish_and_promote(store, "newer")
+        assert path.read_bytes().startswith(whole)
+        assert len(store.history("hill")) == 2
+        assert store.verify("hill") == []
