@@ -24,8 +24,11 @@ def bias(forecast: Array, observed: Array) -> float:
 
 
 def skill(score: float, reference_score: float) -> float:
-    """Share of the reference's error that is saved: 1 - score / reference; 0 is no better, 1 is perfect (no unit)."""
-    return 1.0 - score / reference_score
+    """Share of the reference's error that is saved: 1 - score / reference; 0 is no better, 1 is perfect (no unit).
+
+    Where the reference is perfect there is nothing to save, and the skill is 0.
+    """
+    return 1.0 - score / reference_score if reference_score else 0.0
 
 
 def coverage(low: Array, high: Array, observed: Array) -> float:

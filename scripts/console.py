@@ -49,12 +49,21 @@ class Group(click.Group):
 
 def data_options(default: Path | None = None) -> Callable[[F], F]:
     """Add the options that name a record and say how to read it."""
+    # The readers bring pandas, which a command that reads no record should not wait for.
+    from app.readers import READERS  # noqa: PLC0415
 
     def add(command: F) -> F:
         for option in (
-            click.option("--units", type=click.Choice(UNITS), default="metric", help="Units of a plain CSV."),
             click.option(
-                "--format", "record_format", type=click.Choice(["auto", "csv"]), default="auto", help="Of the file."
+                "--units", type=click.Choice(UNITS), default="metric", show_default=True, help="Of a plain CSV."
+            ),
+            click.option(
+                "--format",
+                "record_format",
+                type=click.Choice(["auto", *READERS]),
+                default="auto",
+                show_default=True,
+                help="Of the file.",
             ),
             click.option(
                 "--data",

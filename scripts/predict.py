@@ -20,7 +20,7 @@ LEVELS = (0.8, 0.9)
 
 @click.command(cls=Command)
 @data_options()
-@click.option("--station", help="Whose champion. Default: the file's own name, or the only station there is.")
+@click.option("--station", help="Whose champion. Default: the file's own name.")
 @click.option("--every-day", is_flag=True, help="One forecast for each day of the record, not only the last.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file. Default: standard output.")
 @store_option
@@ -35,8 +35,7 @@ def predict(
 ) -> None:
     """Forecast the day after the record's last one, as CSV, in the units of the record."""
     record = read_record(data, record_format, units)
-    stations = store.stations()
-    name = station or (stations[0] if len(stations) == 1 else record.station)
+    name = station or record.station
     state, _ = store.load(name, store.champion(name))
     forecaster = Forecaster.from_state(state)
     forecasts = every_forecast(forecaster, record.days) if every_day else iter([forecaster.predict(record.days)])

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.store import Store
 from scripts.console import Group, messages, output, store_option
-from scripts.train import score_table
+from scripts.tables import score_table
 
 
 @click.group(cls=Group)

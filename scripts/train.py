@@ -5,9 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from app.manifest import Manifest
 from app.readers import read_record
 from app.store import Store, check_station_name
 from app.training import train_station
@@ -15,6 +13,7 @@ from models.nn import CELLS, Epoch
 from models.recipe import Recipe
 from models.station_days import Units
 from scripts.console import Command, data_options, messages, output, store_option
+from scripts.tables import score_table
 
 EMBEDDED = Path(__file__).parent.parent / "data" / "seattle.csv"
 
@@ -47,6 +46,8 @@ def train(
     store: Store,
 ) -> None:
     """Train a station's model on its record, print its scores, and make it the champion."""
+    if data == EMBEDDED and units != "metric":
+        raise click.UsageError("the embedded station is metric; --units goes with --data")
     recipe = read_recipe(recipe_file, {"cell": cell, "epochs": 3 if quick else None})
     record = read_record(data, record_format, units)
     name = station or record.station
@@ -70,27 +71,6 @@ def read_recipe(path: Path | None, overrides: dict[str, object]) -> Recipe:
         return msgspec.convert(chosen | given, Recipe)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path or 'recipe'}: {error}") from None
-
-
-def score_table(manifest: Manifest) -> Table:
-    """Lay out the scores, degC, of the days that trained nothing."""
-    table = Table(
-        title=f"{manifest.station}: tomorrow's tmax on {manifest.rows.held_out} days after {manifest.trained_through}, "
-        "which trained nothing (degC)",
-        title_justify="left",
-    )
-    table.add_column("forecast")
-    for heading in ("MAE", "RMSE", "bias", "CRPS", "skill", "in 80 %", "in 90 %"):
-        table.add_column(heading, justify="right")
-    for name, s in manifest.scores.items():
-        table.add_row(
-            name,
-            *(f"{value:.2f}" for value in (s.mae, s.rmse)),
-            f"{s.bias:+.2f}",
-            f"{s.crps:.2f}",
-            *(f"{100 * value:.1f} %" for value in (s.skill, s.coverage_80, s.coverage_90)),
-        )
-    return table
 
 
 class Epochs:

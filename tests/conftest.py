@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -21,6 +22,10 @@ from app.training import train_station
 from app.web import create_app
 from models.recipe import Recipe
 from models.station_days import StationDays
+
+# A shared machine may be slow at any moment; what a gate runs must be the same every time.
+hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("here")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

@@ -1,5 +1,6 @@
 """The documents say what the program does: blocks are executed, tables compared with their source."""
 
+import contextlib
 import json
 import os
 import re
@@ -22,9 +23,10 @@ from tests.conftest import ROOT, synthetic_days, write_csv
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-TRACKED = [
-    ROOT / line for line in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
-]  # fmt: skip
+LISTED = subprocess.check_output(
+    ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+).splitlines()
+FILES = [ROOT / name for name in LISTED if (ROOT / name).exists()]
 
 
 def blocks(text, language):
@@ -35,11 +37,10 @@ def blocks(text, language):
 def checkout(tmp_path):
     """The project as a clone has it, with this environment as its own."""
     folder = tmp_path / "checkout"
-    for path in TRACKED:
-        if path.exists():
-            target = folder / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+    for path in FILES:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
@@ -78,9 +79,15 @@ def test_the_readme_works_as_printed(checkout):
         assert "issued,date,tmax" in done.stdout
         assert "promote" in done.stdout
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        printed, _ = server.communicate(timeout=30)
+        printed = stop(server)
     assert f"http://127.0.0.1:{port}" in printed
+
+
+def stop(server):
+    """End a server and the processes it started; return what it printed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    return server.communicate(timeout=30)[0]
 
 
 def wait_until_ready(port, server):
@@ -121,20 +128,20 @@ def test_every_route_is_in_the_documents(client):
 
 
 def test_links_lead_somewhere():
-    for path in TRACKED:
+    for path in FILES:
         if path.suffix == ".md":
             for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
                 assert link.startswith("https://") or (path.parent / link).exists(), f"{path}: {link}"
 
 
 def test_no_file_that_installs_names_an_address():
-    for path in TRACKED:
+    for path in FILES:
         if path.name.startswith("requirements") or path.name in {"Makefile", "Dockerfile", "pyproject.toml"}:
             assert not re.search(r"https?://(?!127\.0\.0\.1)|index-url|find-links", path.read_text()), path
 
 
 def test_every_requirement_has_a_hash():
-    for path in TRACKED:
+    for path in FILES:
         if path.name.startswith("requirements"):
             pinned = re.findall(r"^[a-z0-9_.-]+==.*\\\n +--hash=sha256:", path.read_text(), re.MULTILINE)
             assert pinned
@@ -188,8 +195,7 @@ class TestImage:
             unhealthy = subprocess.run(healthy, env=environ, capture_output=True, check=False)
             assert unhealthy.returncode != 0
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.communicate(timeout=30)
+            stop(server)
 
     def test_what_it_copies_is_not_ignored(self):
         kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"}

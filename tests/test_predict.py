@@ -270,7 +270,7 @@ def test_request_ids(client):
     assert all(len(name) == 32 for name in made)
 
 
-def test_a_failure_of_ours_tells_nothing_of_the_inside(client, body, monkeypatch):
+def test_a_failure_of_ours_tells_nothing_of_the_inside(client, body, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("secret")
 
@@ -278,6 +278,8 @@ def test_a_failure_of_ours_tells_nothing_of_the_inside(client, body, monkeypatch
     response = post(client, body)
     assert response.status_code == 500
     assert b"secret" not in response.data
+    assert "secret" in caplog.text
+    assert response.headers["X-Request-ID"] in caplog.text
     in_batch = post(client, {"sequences": [body]}, "/predict/batch").json["forecasts"][0]
     assert in_batch["status"] == 500
     assert "secret" not in str(in_batch)
@@ -352,7 +354,7 @@ def any_client(tmp_path_factory, trained):
     return create_app(Settings(store=store.root)).test_client()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(body=NOISE.map(json.dumps) | st.binary(max_size=200), path=st.sampled_from(["/predict", "/predict/batch"]))
 def test_no_body_whatever_is_a_failure_of_ours(any_client, body, path):
     response = post(any_client, body, path)
@@ -360,7 +362,7 @@ def test_no_body_whatever_is_a_failure_of_ours(any_client, body, path):
     assert "status" in response.json or "forecasts" in response.json
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_single_change_is_a_failure_of_ours(any_client, days, data):
     """Close to a good request, where the deep checks are."""

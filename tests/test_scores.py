@@ -18,6 +18,7 @@ def test_point_scores():
     assert scores.root_mean_squared_error(FORECAST, OBSERVED) == pytest.approx(math.sqrt(14 / 4))
     assert scores.bias(FORECAST, OBSERVED) == 0.0
     assert scores.skill(1.5, 2.0) == 0.25
+    assert scores.skill(1.5, 0.0) == 0.0
 
 
 def test_coverage_counts_the_ends():

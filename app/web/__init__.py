@@ -1,16 +1,11 @@
 """The service: ``gunicorn 'app.web:create_app()'``."""
 
-import re
-import uuid
-
-from flask import Flask, Response, g, request
+from flask import Flask
 
 from app.settings import Settings
 from app.store import Store
-from app.web import errors, operations, predict
+from app.web import errors, operations, predict, request_ids
 from app.web.shelf import Shelf
-
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -26,19 +21,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     shelf.load_all()
     app.register_blueprint(predict.blueprint(shelf, settings.max_body_bytes))
     app.register_blueprint(operations.blueprint(shelf))
+    request_ids.register(app)
     errors.register(app)
-
-    @app.after_request
-    def name_the_request(response: Response) -> Response:
-        given = request.headers.get("X-Request-ID", "")
-        response.headers["X-Request-ID"] = given if SANE_REQUEST_ID.fullmatch(given) else request_id()
-        return response
-
     return app
-
-
-def request_id() -> str:
-    """Return the name of a request that came without a sane one; the same throughout the request."""
-    if "request_id" not in g:
-        g.request_id = uuid.uuid4().hex
-    return str(g.request_id)

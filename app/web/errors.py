@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.store import StoreError
+from app.web.request_ids import current
 from app.web.shelf import NoModel
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def from_exception(error: Exception) -> Problem:
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error), headers=RETRY_AFTER.get(status))
-    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %s failed, X-Request-ID %s", request.method, request.path, current(), exc_info=error)
     return Problem(500, "the service failed to answer; its log says why under this X-Request-ID")
 
 
