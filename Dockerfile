@@ -10,7 +10,7 @@ FROM python:3.13-slim
 # The environment keeps its path: its scripts name it.
 WORKDIR /opt/tmax
 COPY --from=build /opt/tmax/.venv .venv
-COPY gunicorn.conf.py pyproject.toml ./
+COPY gunicorn.conf.py ./
 COPY models models
 COPY app app
 COPY scripts scripts

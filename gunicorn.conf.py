@@ -1,6 +1,8 @@
 """How the service runs: ``.venv/bin/gunicorn 'app.web:create_app()'`` from here; the command line wins."""
 
 import os
+import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -23,3 +25,17 @@ worker_class = "sync"
 memory = Path("/dev/shm")  # noqa: S108
 worker_tmp_dir = str(memory) if memory.is_dir() else None
 control_socket_disable = True
+
+# Seconds that a client may keep a worker waiting for the next piece of its request.
+PATIENCE = 5
+
+
+def when_ready(server):  # type: ignore[no-untyped-def]  # gunicorn's own hook
+    """Keep silent clients from occupying the workers; what is set here is inherited by every connection.
+
+    The kernel hands over a connection when its first bytes have come, and ends a wait for more of them in time.
+    """
+    for listener in server.LISTENERS:
+        if listener.sock.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_DEFER_ACCEPT"):
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, PATIENCE)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", PATIENCE, 0))

@@ -12,6 +12,14 @@ def write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, and wait until the disk has their names."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the disk has the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)

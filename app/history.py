@@ -94,4 +94,6 @@ def _lines(path: Path) -> list[bytes]:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise BrokenHistory(f"{path} can't be read: {error.strerror}; {REMEDY}") from None
     return content.split(b"\n")[:-1]

@@ -29,10 +29,11 @@ import joblib
 import msgspec
 
 from app import history
-from app.files import replace_file, sync_folder, write_through
+from app.files import make_folder, replace_file, sync_folder, write_through
 from app.history import Entry, digest
 from app.manifest import Manifest
 from app.unpickling import ArtefactRefused, load_state
+from models.forecaster import Forecaster
 
 STATION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -45,8 +46,8 @@ def check_station_name(name: str) -> None:
     """Raise a `StoreError` where a name is none, before any path is made of it."""
     if not STATION_NAME.fullmatch(name):
         raise StoreError(
-            f"{name!r} is no station name: small letters, digits, '_', '.' and '-', at most 64, "
-            "beginning with a letter or digit"
+            f"{name!r} is not a station name: 1 to 64 lowercase letters, digits, '_', '.' and '-', "
+            "the first a letter or digit"
         )
 
 
@@ -59,6 +60,11 @@ class Store:
     def stations(self) -> list[str]:
         """Return the names of the stations that have a champion, sorted."""
         names = (path.parent.name for path in self.root.glob("*/champion"))
+        return sorted(name for name in names if STATION_NAME.fullmatch(name))
+
+    def all_stations(self) -> list[str]:
+        """Return the names of the stations that have any version, promoted or not, sorted."""
+        names = (path.parent.name for path in self.root.glob("*/versions"))
         return sorted(name for name in names if STATION_NAME.fullmatch(name))
 
     def versions(self, station: str) -> list[str]:
@@ -77,8 +83,8 @@ class Store:
         StoreError : where there is none
         """
         try:
-            return self.champion_file(station).read_text().strip()
-        except FileNotFoundError:
+            return self.champion_file(station).read_bytes().decode(errors="replace").strip()
+        except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"no model of station {station!r} has been promoted in {self.root}") from None
 
     def history(self, station: str) -> list[Entry]:
@@ -86,8 +92,11 @@ class Store:
 
         Raises
         ------
+        StoreError : where there is no such station
         history.BrokenHistory : where a line was changed
         """
+        if not self._folder(station).is_dir():
+            raise StoreError(f"there is no station {station!r} in {self.root}")
         return history.read(self._history_file(station))
 
     def lineage(self, station: str) -> list[str]:
@@ -109,8 +118,10 @@ class Store:
         """
         try:
             content = (self._version_folder(station, version) / "manifest.json").read_bytes()
-        except FileNotFoundError:
-            raise StoreError(f"station {station!r} has no version {version!r} in {self.root}") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(f"station {station!r} has no version {version!r}") from None
+        except OSError as error:
+            raise ArtefactRefused(f"manifest of {station} {version} can't be read: {error.strerror}") from None
         try:
             return msgspec.json.decode(content, type=Manifest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -127,8 +138,8 @@ class Store:
         manifest = self.manifest(station, version)
         try:
             blob = (self._version_folder(station, version) / "model.joblib").read_bytes()
-        except FileNotFoundError:
-            raise ArtefactRefused(f"model of {station} {version} is gone") from None
+        except OSError as error:
+            raise ArtefactRefused(f"model of {station} {version} can't be read: {error.strerror}") from None
         found = digest(blob)
         if found != manifest.sha256 or not version.endswith(f"-{_short(found)}"):
             raise ArtefactRefused(f"model of {station} {version} is not the one of its manifest: its digest is {found}")
@@ -137,6 +148,12 @@ class Store:
         except ArtefactRefused as error:
             raise ArtefactRefused(f"model of {station} {version} is refused: {error}") from None
 
+    def check_writable(self) -> None:
+        """Raise an error where nothing could be published, before hours have gone into what would be."""
+        make_folder(self.root)
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise StoreError(f"{self.root} can't be written to")
+
     def publish(self, station: str, state: dict[str, Any], manifest: Manifest) -> str:
         """Write a new version, whole, and return its name; it is not served before it is promoted.
 
@@ -144,15 +161,20 @@ class Store:
         ----------
         state : arrays, plain values and the scaler
         manifest : its ``sha256`` is filled in here
+
+        Raises
+        ------
+        ArtefactRefused : where the state holds anything else
         """
         buffer = io.BytesIO()
         joblib.dump(state, buffer)
+        load_state(buffer.getvalue())  # what could not be loaded is not written
         sha256 = digest(buffer.getvalue())
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{_short(sha256)}"
         described = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, sha256=sha256)), indent=1)
+        versions = self._folder(station) / "versions"
+        make_folder(versions)
         with self._locked(station):
-            versions = self._folder(station) / "versions"
-            versions.mkdir(exist_ok=True)
             incoming = versions / f".incoming-{uuid.uuid4().hex}"
             incoming.mkdir()
             write_through(incoming / "model.joblib", buffer.getvalue())
@@ -185,18 +207,27 @@ class Store:
 
     def verify(self, station: str) -> list[str]:
         """Return what is wrong with a station, a line each; nothing where every version and the history are whole."""
-        problems = []
-        for version in sorted({*self.versions(station), self.champion(station)}):
+        problems, digests = [], {}
+        for version in self.versions(station):
             try:
-                self.load(station, version)
-            except (ArtefactRefused, StoreError) as error:
-                problems.append(str(error))
+                state, manifest = self.load(station, version)
+                digests[version] = manifest.sha256
+                Forecaster.from_state(state)
+            except ValueError as error:
+                problems.append(f"{station} {version}: {error}")
         try:
-            entries = self.history(station)
-        except history.BrokenHistory as error:
+            entries, champion = self.history(station), self.champion(station)
+        except (history.BrokenHistory, StoreError) as error:
             return [*problems, str(error)]
-        if not entries or entries[-1].version != self.champion(station):
-            problems.append(f"{station}: the champion {self.champion(station)} is not the last one of the history")
+        problems += [
+            f"{station}: the history gives {entry.version} another digest than its manifest"
+            for entry in entries
+            if entry.digest != digests.get(entry.version, entry.digest)
+        ]
+        if not entries or entries[-1].version != champion:
+            problems.append(f"{station}: the champion {champion!r} is not the last one of the history")
+        if champion not in self.versions(station):
+            problems.append(f"{station}: the champion {champion!r} is not among the versions")
         return problems
 
     def _change_champion(self, station: str, version: str, action: Any, reason: str) -> None:
@@ -218,7 +249,8 @@ class Store:
     @contextmanager
     def _locked(self, station: str) -> Iterator[None]:
         folder = self._folder(station)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            raise StoreError(f"there is no station {station!r} in {self.root}")
         with (folder / ".lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._finish_what_was_interrupted(station)
@@ -229,6 +261,7 @@ class Store:
             shutil.rmtree(incoming)
         entries = self.history(station)
         if entries and (not self.champion_file(station).exists() or self.champion(station) != entries[-1].version):
+            self.load(station, entries[-1].version)
             replace_file(self.champion_file(station), f"{entries[-1].version}\n".encode())
 
     def _folder(self, station: str) -> Path:
@@ -238,7 +271,7 @@ class Store:
     def _version_folder(self, station: str, version: str) -> Path:
         # A version's name comes from a pointer or a person: it must not lead out of the folder.
         if not re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", version):
-            raise StoreError(f"{version!r} is no version name of station {station!r}")
+            raise StoreError(f"{version!r} is not the name of a version of station {station!r}")
         return self._folder(station) / "versions" / version
 
     def _history_file(self, station: str) -> Path:

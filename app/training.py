@@ -14,6 +14,7 @@ from models.baselines import Climatology, Persistence
 from models.forecaster import FORMAT, Forecaster, usable_rows
 from models.nn import Epoch
 from models.recipe import Recipe
+from models.station_days import UNIT_NAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ def train_station(
         rows=Rows(len(split.training), len(split.stopping), len(split.held_out)),
         scores=score_table({recipe.cell: forecaster, **baselines}, days, split.held_out),
         data_digest=record.digest,
-        units={"tmax": "degC", "tmin": "degC", "rain": "mm"},
+        units=UNIT_NAMES["metric"],
         set_aside=[SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in record.set_aside],
         libraries=library_versions(),
     )

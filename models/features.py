@@ -8,7 +8,7 @@ import numpy as np
 from models.nn import Array
 from models.station_days import COLUMNS, ONE_DAY, RAIN, TMAX, TMIN, StationDays
 
-# A column is used where at least this share of the training days has it, and not all of them the same.
+# A column is used where at least this share of the training rows has it, and not all of them the same.
 USED_SHARE = 0.5
 
 
@@ -49,12 +49,12 @@ class Filling:
         return values
 
 
-def used_columns(days: StationDays) -> tuple[str, ...]:
-    """Name the columns that the training days observe often enough, and with any variation, to learn from."""
+def used_columns(values: Array) -> tuple[str, ...]:
+    """Name the columns that the training rows (n, 3) have often enough, and with any variation, to learn from."""
     used = []
     for index, column in enumerate(COLUMNS):
-        seen = days.values[~np.isnan(days.values[:, index]), index]
-        if len(seen) >= USED_SHARE * len(days) and np.ptp(seen) > 0:
+        seen = values[~np.isnan(values[:, index]), index]
+        if len(seen) >= USED_SHARE * len(values) and np.ptp(seen) > 0:
             used.append(column)
     return tuple(used)
 

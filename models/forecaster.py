@@ -9,11 +9,11 @@ import numpy as np
 
 from models.backtest import Split
 from models.features import Filling, feature_table, used_columns, windows, windows_without_gap
-from models.intervals import ErrorDistribution
+from models.intervals import PROBABILITIES, ErrorDistribution
 from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, train
 from models.nn.training import predict_rows
 from models.recipe import Recipe
-from models.station_days import COLUMNS, ONE_DAY, StationDays
+from models.station_days import COLUMNS, ONE_DAY, TMAX, StationDays
 
 # The state's own version: raised when an older reader could not read a newer state.
 FORMAT = 1
@@ -48,12 +48,14 @@ class Forecast:
     issued : the last day that was known
     valid : the calendar day after it
     point : the network's forecast
+    days : how many days the network saw
     filled : (day, column) of each value that the model looks at and that was not observed
     """
 
     issued: np.datetime64
     point: float
     errors: ErrorDistribution = field(repr=False)
+    days: int
     filled: tuple[tuple[np.datetime64, str], ...] = ()
 
     @property
@@ -120,16 +122,16 @@ class Forecaster:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
         rng = np.random.default_rng(seed)
-        past = days.part(0, split.training[-1] + 1)
-        columns, filling = used_columns(past), Filling.fit(past)
+        columns = used_columns(days.values[split.training])
+        filling = Filling.fit(days.part(0, split.training[-1] + 1))
         table = feature_table(days.dates, filling.fill(days, recipe.max_gap), columns)
         scaler = StandardScaler().fit(table[split.training])
         change = days.next_tmax - days.tmax
         change_mean = float(change[split.training].mean())
-        change_scale = float(change[split.training].std()) or 1.0
+        change_scale = float(change[split.training].std())
 
         def examples(rows: Array) -> tuple[Array, Array]:
-            y = (change[rows, None] - change_mean) / change_scale
+            y = (change[rows, None] - change_mean) / (change_scale or 1.0)
             return windows(_scaled(table, scaler), rows, recipe.window), y.astype(np.float32)
 
         network = _network(recipe, columns)
@@ -138,7 +140,7 @@ class Forecaster:
             network, network.init(rng), examples(split.training), examples(split.stopping), plan, rng, on_epoch
         )
         through = days.dates[split.stopping[-1]] + ONE_DAY
-        uncalibrated = ErrorDistribution(np.zeros(0))
+        uncalibrated = ErrorDistribution(np.zeros(0), 0)
         model = cls(recipe, columns, filling, scaler, weights, change_mean, change_scale, uncalibrated, through)
         return model.calibrated(days, split.held_out)
 
@@ -182,7 +184,7 @@ class Forecaster:
         table = self._scaled(feature_table(recent.dates, filled, self.columns))
         y = self._network.predict(self.weights, table[None])
         point = recent.tmax[-1] + self._change(float(y[0, 0]))
-        return Forecast(recent.last, float(point), self.errors, self._filled_values(recent))
+        return Forecast(recent.last, float(point), self.errors, len(recent), self._filled_values(recent))
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays, plain values and the scaler; no class of this project."""
@@ -194,7 +196,7 @@ class Forecaster:
             "scaler": self.scaler,
             "weights": self.weights,
             "change": {"mean": self.change_mean, "scale": self.change_scale},
-            "errors": self.errors.errors,
+            "errors": {"quantiles": self.errors.errors, "n": self.errors.n},
             "trained_through": str(self.trained_through),
         }
 
@@ -204,21 +206,37 @@ class Forecaster:
 
         Raises
         ------
-        ValueError : where the state is of another format
+        ValueError : where the state is of another format, incomplete, or cannot have come from a training
         """
         if state.get("format") != FORMAT:
             raise ValueError(f"format {state.get('format')} of the model is not known here: {FORMAT} is")
-        return cls(
-            recipe=msgspec.convert(state["recipe"], Recipe),
-            columns=tuple(state["columns"]),
-            filling=Filling(**state["filling"]),
-            scaler=state["scaler"],
-            weights=state["weights"],
-            change_mean=state["change"]["mean"],
-            change_scale=state["change"]["scale"],
-            errors=ErrorDistribution(state["errors"]),
-            trained_through=np.datetime64(state["trained_through"], "D"),
-        )
+        try:
+            model = cls(
+                recipe=msgspec.convert(state["recipe"], Recipe),
+                columns=tuple(state["columns"]),
+                filling=Filling(**state["filling"]),
+                scaler=state["scaler"],
+                weights=state["weights"],
+                change_mean=state["change"]["mean"],
+                change_scale=state["change"]["scale"],
+                errors=ErrorDistribution(state["errors"]["quantiles"], state["errors"]["n"]),
+                trained_through=np.datetime64(state["trained_through"], "D"),
+            )
+            model._check()
+        except (KeyError, TypeError, AttributeError, IndexError, msgspec.ValidationError) as error:
+            raise ValueError(f"the model's state is malformed: {error!r}") from error
+        return model
+
+    def _check(self) -> None:
+        shapes = {name: value.shape for name, value in self._network.init(np.random.default_rng(0)).items()}
+        if {name: value.shape for name, value in self.weights.items()} != shapes:
+            raise ValueError("the model's weights are not those of its recipe")
+        numbers: list[Array] = [*self.weights.values(), self.scaler.mean_, self.scaler.scale_, self.errors.errors]
+        numbers += [np.array([self.change_mean, self.change_scale])]
+        if not all(np.isfinite(array).all() for array in numbers):
+            raise ValueError("the model holds values that are not finite numbers")
+        if self.errors.errors.shape != PROBABILITIES.shape or (np.diff(self.errors.errors) < 0).any():
+            raise ValueError("the model's error quantiles do not ascend")
 
     @property
     def _network(self) -> RecurrentNetwork:
@@ -238,12 +256,16 @@ class Forecaster:
 def usable_rows(days: StationDays, recipe: Recipe) -> Array:
     """Return the rows (n,) that can train or be scored.
 
-    A whole window without a long gap ends on such a day, and tmax was observed on it and on the next calendar day.
+    A whole window without a long gap ends on such a day, and tmax was observed on it, on the window's first day (so
+    that nothing before the window has a part in filling it) and on the next calendar day.
     """
     # What tmin and rain are filled with does not matter here.
     filled = Filling(0.0, 0.0).fill(days, recipe.max_gap)
-    whole = windows_without_gap(filled[:, 0], recipe.window)
-    return np.flatnonzero(whole & ~np.isnan(days.tmax) & ~np.isnan(days.next_tmax))
+    whole = windows_without_gap(filled[:, TMAX], recipe.window)
+    observed = ~np.isnan(days.tmax)
+    first_observed = np.zeros_like(whole)
+    first_observed[recipe.window - 1 :] = observed[: len(observed) + 1 - recipe.window]
+    return np.flatnonzero(whole & first_observed & observed & ~np.isnan(days.next_tmax))
 
 
 def _network(recipe: Recipe, columns: tuple[str, ...]) -> RecurrentNetwork:

@@ -17,9 +17,11 @@ class ErrorDistribution:
     Attributes
     ----------
     errors : (199,) degC, its quantiles at `PROBABILITIES`
+    n : how many errors it was learned from
     """
 
     errors: Array
+    n: int
 
     @classmethod
     def fit(cls, errors: Array) -> "ErrorDistribution":
@@ -37,7 +39,12 @@ class ErrorDistribution:
         Vovk, Gammerman and Shafer (2005), Algorithmic learning in a random world;
         Vovk et al. (2017), Nonparametric predictive distributions based on conformal prediction.
         """
-        return cls(np.quantile(errors, PROBABILITIES, method="weibull"))
+        return cls(np.quantile(errors, PROBABILITIES, method="weibull"), len(errors))
+
+    @property
+    def highest_level(self) -> float:
+        """The widest interval that can be vouched for: from the smallest of the errors to the largest."""
+        return (self.n - 1) / (self.n + 1)
 
     def quantile(self, probability: Array | float) -> Array:
         """Return the error, degC, that is not exceeded with ``probability`` (0.005 to 0.995)."""

@@ -13,6 +13,10 @@ from models.nn import Array
 
 Units: TypeAlias = Literal["metric", "us"]
 UNITS: tuple[Units, ...] = get_args(Units)
+UNIT_NAMES: dict[Units, dict[str, str]] = {
+    "metric": {"tmax": "degC", "tmin": "degC", "rain": "mm"},
+    "us": {"tmax": "degF", "tmin": "degF", "rain": "inch"},
+}
 
 Temperature = TypeVar("Temperature", float, Array)
 
@@ -23,6 +27,8 @@ ONE_DAY = np.timedelta64(1, "D")
 # What no station ever measured, by column: the records are -89.2 degC (Vostok, 1983), 56.7 degC (Furnace Creek, 1913)
 # and 1,825 mm in a day (Foc-Foc, 1966), as the World Meteorological Organization keeps them.
 POSSIBLE = {"tmax": (-90.0, 57.0), "tmin": (-90.0, 57.0), "rain": (0.0, 1900.0)}
+_LOWEST, _HIGHEST = np.array([POSSIBLE[column] for column in COLUMNS]).T
+TMIN_ABOVE_TMAX = "tmin above tmax"
 
 
 class SetAside(NamedTuple):
@@ -107,23 +113,31 @@ def from_celsius(temperature: float, units: Units) -> float:
 
 
 def set_aside_the_impossible(days: StationDays) -> tuple[StationDays, list[SetAside]]:
-    """Replace what cannot have been measured by ``nan``.
-
-    Outside of `POSSIBLE` a value is dropped; where tmin is above tmax one of the two is wrong, and both are dropped.
-    """
-    dropped = list(_impossible(days))
-    values = days.values.copy()
-    for date, column, _, _ in dropped:
-        values[(date - days.first).astype(int), COLUMNS.index(column)] = np.nan
+    """Replace what cannot have been measured, by `impossible`, by ``nan``."""
+    dates, values, dropped = days.dates, days.values.copy(), []
+    for row, column, reason in impossible(days.values):
+        index = COLUMNS.index(column)
+        dropped.append(SetAside(dates[row], column, float(days.values[row, index]), reason))
+        values[row, index] = np.nan
     return StationDays(days.first, values), dropped
 
 
-def _impossible(days: StationDays) -> Iterator[SetAside]:
-    for index, column in enumerate(COLUMNS):
-        low, high = POSSIBLE[column]
-        value = days.values[:, index]
-        for row in np.flatnonzero((value < low) | (value > high)):
-            yield SetAside(days.dates[row], column, float(value[row]), f"outside of {low:g} to {high:g}")
-    for row in np.flatnonzero(days.values[:, TMIN] > days.values[:, TMAX]):
+def impossible(values: Array) -> Iterator[tuple[int, str, str]]:
+    """Yield (row, column, reason) of each value that cannot have been measured.
+
+    Outside of `POSSIBLE` a value is wrong; where tmin is above a tmax, both possible, one of them is, and both are
+    named.
+
+    Parameters
+    ----------
+    values : (n, 3) degC, degC, mm; ``nan`` is no value
+    """
+    wrong = (values < _LOWEST) | (values > _HIGHEST)
+    if wrong.any():
+        for row, index in np.argwhere(wrong):
+            low, high = POSSIBLE[COLUMNS[index]]
+            yield int(row), COLUMNS[index], f"outside of {low:g} to {high:g}"
+        values = np.where(wrong, np.nan, values)
+    for row in np.flatnonzero(values[:, TMIN] > values[:, TMAX]):
         for index in (TMAX, TMIN):
-            yield SetAside(days.dates[row], COLUMNS[index], float(days.values[row, index]), "tmin above tmax")
+            yield int(row), COLUMNS[index], TMIN_ABOVE_TMAX

@@ -9,7 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.store import Store
 from models.station_days import UNITS
 
@@ -37,7 +37,7 @@ class Command(click.Command):
         """Run, and turn the errors that the application raises into a line."""
         try:
             return super().invoke(ctx)
-        except (ValueError, FloatingPointError, OSError, msgspec.MsgspecError) as error:
+        except (ValueError, ArithmeticError, MemoryError, OSError, msgspec.MsgspecError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
@@ -68,8 +68,7 @@ def data_options(default: Path | None = None) -> Callable[[F], F]:
             click.option(
                 "--data",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                default=default,
-                required=default is None,
+                **({"default": default} if default else {"required": True}),
                 help="The station's record." + (" Default: the embedded station." if default else ""),
             ),
         ):
@@ -81,9 +80,16 @@ def data_options(default: Path | None = None) -> Callable[[F], F]:
 
 def store_option(command: F) -> F:
     """Add ``--store``, which is given as a `Store`."""
+
+    def opened(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Store:
+        try:
+            return Store(path or Settings.from_env().store)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+
     return click.option(
         "--store",
         type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda _ctx, _param, path: Store(path or Settings.from_env().store),
+        callback=opened,
         help="Folder of the models. Default: TMAX_STORE, else ./store.",
     )(command)

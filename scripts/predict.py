@@ -34,6 +34,8 @@ def predict(
     store: Store,
 ) -> None:
     """Forecast the day after the record's last one, as CSV, in the units of the record."""
+    if out and out.resolve() == data.resolve():
+        raise click.UsageError("--out is the record itself")
     record = read_record(data, record_format, units)
     name = station or record.station
     state, _ = store.load(name, store.champion(name))
@@ -41,6 +43,8 @@ def predict(
     forecasts = every_forecast(forecaster, record.days) if every_day else iter([forecaster.predict(record.days)])
     with out.open("w", newline="") if out else nullcontext(sys.stdout) as file:
         count = write_csv(file, forecasts, units)
+    if not count:
+        raise click.ClickException(f"{data}: on no day are there enough days before it for a forecast")
     if every_day:
         messages.print(f"{count} forecasts; {len(record.days) - count} days were not enough for one")
 

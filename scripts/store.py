@@ -22,10 +22,15 @@ def list_stations(store: Store) -> None:
     """List the stations and their champions."""
     table = Table("station", "champion", "trained through", "MAE", "versions")
     for station in store.stations():
-        champion = store.champion(station)
-        manifest = store.manifest(station, champion)
+        versions = str(len(store.versions(station)))
+        try:
+            champion = store.champion(station)
+            manifest = store.manifest(station, champion)
+        except (ValueError, OSError) as error:  # one that is damaged hides no other
+            table.add_row(station, str(error), "", "", versions)
+            continue
         mae = next(iter(manifest.scores.values())).mae
-        table.add_row(station, champion, manifest.trained_through, f"{mae:.2f} degC", str(len(store.versions(station))))
+        table.add_row(station, champion, manifest.trained_through, f"{mae:.2f} degC", versions)
     output.print(table)
 
 
@@ -78,8 +83,8 @@ def rollback(station: str, reason: str, store: Store) -> None:
 @click.argument("station", required=False)
 @store_option
 def verify(station: str | None, store: Store) -> None:
-    """Check that every version is whole and every line of the history unchanged."""
-    stations = [station] if station else store.stations()
+    """Check that every version is whole, that the history is an unbroken chain, and that both agree."""
+    stations = [station] if station else store.all_stations()
     problems = [problem for name in stations for problem in store.verify(name)]
     for problem in problems:
         messages.print(problem)

@@ -52,6 +52,7 @@ def train(
     record = read_record(data, record_format, units)
     name = station or record.station
     check_station_name(name)
+    store.check_writable()
     with Epochs(name, recipe.epochs) as epochs:
         trained = train_station(name, record, recipe, seed, epochs.show)
     output.print(score_table(trained.manifest))

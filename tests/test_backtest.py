@@ -23,12 +23,14 @@ def test_too_short_a_record_says_what_is_missing():
 
 def test_usable_rows_have_a_whole_window_and_both_days_of_tmax():
     days = synthetic_days(400)
-    days.values[100, 0] = np.nan  # one day: interpolated in windows, but neither issued from nor forecast for
+    days.values[100, 0] = (
+        np.nan
+    )  # one day: interpolated inside windows, but neither issued from, nor forecast, nor their first day
     days.values[200:210, 0] = np.nan  # ten days: no window bridges them
     usable = set(usable_rows(days, Recipe(window=14, max_gap=5)).tolist())
     assert min(usable) == 13
     assert max(usable) == 398
-    assert set(range(13, 399)) - usable == {99, 100, *range(199, 223)}
+    assert set(range(13, 399)) - usable == {99, 100, 113, *range(199, 223)}
 
 
 def test_the_climatology_finds_a_season_that_is_there():
@@ -64,3 +66,18 @@ def test_the_score_table_of_a_known_error():
     assert persistence.mae == pytest.approx(np.abs(days.tmax[rows] - days.next_tmax[rows]).mean())
     assert 0.7 < persistence.coverage_80 < 0.9
     assert persistence.coverage_80 <= persistence.coverage_90
+
+
+def test_no_half_of_the_held_out_days_vouches_for_itself():
+    """Errors of 0 to 1 in the first half, 10 to 11 in the second: judged by the other half, nothing is covered."""
+    n = 200
+    observed = np.zeros(n + 1)
+    days = StationDays(np.datetime64("2024-01-01", "D"), np.column_stack([observed] * 3))
+    errors = np.concatenate([np.linspace(0, 1, n // 2), np.linspace(10, 11, n // 2)])
+
+    class Wrong:
+        def points(self, days, issues):
+            return days.next_tmax[issues] - errors
+
+    scores = score_table({"persistence": Wrong()}, days, np.arange(n))["persistence"]
+    assert (scores.coverage_80, scores.coverage_90) == (0.0, 0.0)

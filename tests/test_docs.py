@@ -124,7 +124,7 @@ def test_the_printed_recipe_is_the_default():
 
 def test_every_route_is_in_the_documents(client):
     for rule in client.application.url_map.iter_rules():
-        assert re.sub(r"<(\w+)>", r"<\1>", rule.rule) in OPERATIONS
+        assert rule.rule in OPERATIONS
 
 
 def test_links_lead_somewhere():

@@ -36,8 +36,8 @@ def test_what_fills_is_learned():
 
 
 def test_columns_that_say_nothing_are_not_used():
-    assert used_columns(station_days([1, 2, 3, 4], [0, 1, NAN, NAN], [0, 0, 0, 0])) == ("tmax", "tmin")
-    assert used_columns(station_days([1, 2, 3, 4], [0, NAN, NAN, NAN])) == ("tmax",)
+    assert used_columns(station_days([1, 2, 3, 4], [0, 1, NAN, NAN], [0, 0, 0, 0]).values) == ("tmax", "tmin")
+    assert used_columns(station_days([1, 2, 3, 4], [0, NAN, NAN, NAN]).values) == ("tmax",)
 
 
 def test_the_season_has_no_jump_and_is_of_the_day_it_is_asked_for():

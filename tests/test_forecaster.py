@@ -1,4 +1,4 @@
-import dataclasses
+import copy
 import io
 
 import joblib
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.backtest import Split
+from models.features import Filling, used_columns
 from models.forecaster import Forecaster, SequenceError, usable_rows
 from models.recipe import Recipe
 from models.station_days import ONE_DAY, StationDays
@@ -36,6 +37,15 @@ def test_one_sequence_and_many_days_agree(model, days):
     many = model.points(days, rows)
     one_by_one = [model.predict(days.part(0, row + 1)).point for row in rows]
     np.testing.assert_allclose(one_by_one, many, atol=1e-4)
+
+
+def test_they_agree_where_days_are_missing_too(model, days):
+    gappy = StationDays(days.first, days.values.copy())
+    gappy.values[np.random.default_rng(0).random(gappy.values.shape) < 0.15] = NAN
+    rows = usable_rows(gappy, model.recipe)
+    assert 300 < len(rows) < 0.8 * len(gappy)
+    one_by_one = [model.predict(gappy.part(row - 13, row + 1)).point for row in rows]
+    np.testing.assert_allclose(one_by_one, model.points(gappy, rows), atol=1e-4)
 
 
 def test_days_before_the_window_do_not_matter(model, days, recent):
@@ -70,14 +80,27 @@ def test_it_learns_what_can_be_learned():
     assert error < 1.10 * perfect
 
 
-def test_the_scaler_and_the_filling_know_only_the_training_days(days):
+def test_what_precedes_the_network_knows_only_the_training_days(days):
     split = Split.chronological(usable_rows(days, QUICK))
-    warmer = StationDays(days.first, days.values.copy())
-    warmer.values[split.training[-1] + 2 :, :2] += 100.0
-    one, other = (Forecaster.fit(d, split, QUICK) for d in (days, warmer))
+    other_days = StationDays(days.first, days.values.copy())
+    later = slice(split.training[-1] + 2, None)
+    other_days.values[later, 0] += 30.0  # another diurnal range
+    other_days.values[later, 2] = NAN  # and a rain gauge that is gone; still enough days of it in the training rows
+    one, other = (Forecaster.fit(d, split, QUICK) for d in (days, other_days))
     np.testing.assert_array_equal(one.scaler.mean_, other.scaler.mean_)
     assert one.filling == other.filling
+    assert one.columns == other.columns
     assert one.change_mean == other.change_mean
+    # Learned from all days, they would differ:
+    assert Filling.fit(days) != Filling.fit(other_days)
+
+
+def test_whether_a_column_is_used_is_seen_on_the_training_days_alone(days):
+    split = Split.chronological(usable_rows(days, QUICK))
+    gauge_came_late = StationDays(days.first, days.values.copy())
+    gauge_came_late.values[: int(0.52 * split.training[-1]), 2] = NAN
+    assert used_columns(gauge_came_late.values) == ("tmax", "tmin", "rain")
+    assert Forecaster.fit(gauge_came_late, split, QUICK).columns == ("tmax", "tmin")
 
 
 def test_the_held_out_days_train_nothing(days):
@@ -102,6 +125,12 @@ def test_the_same_seed_gives_the_same_bytes(days, trained):
     assert blobs[0] == blobs[1]
 
 
+def test_a_level_is_vouched_for_by_enough_errors(model):
+    n = model.errors.n
+    assert n == 178
+    assert model.errors.highest_level == pytest.approx(177 / 179)
+
+
 def test_state_round_trip(model, recent):
     again = Forecaster.from_state(model.to_state())
     assert again.predict(recent).interval(0.9) == model.predict(recent).interval(0.9)
@@ -111,6 +140,42 @@ def test_state_round_trip(model, recent):
 def test_a_state_of_another_format_is_refused(model):
     with pytest.raises(ValueError, match="format 2"):
         Forecaster.from_state(model.to_state() | {"format": 2})
+
+
+def test_a_day_of_another_century_changes_little(days):
+    """One mistyped year makes a century of missing days: they are no reason to look at nothing."""
+    far = StationDays.on_calendar(
+        np.append(days.first - 40_000 * ONE_DAY, days.dates), np.vstack([days.values[:1], days.values])
+    )
+    split = Split.chronological(usable_rows(far, QUICK))
+    model = Forecaster.fit(far, split, QUICK)
+    assert model.columns == ("tmax", "tmin", "rain")
+
+
+def test_a_station_where_nothing_changes_is_forecast_to_stay(days):
+    still = StationDays(days.first, np.full_like(days.values, 10.0))
+    model = Forecaster.fit(still, Split.chronological(usable_rows(still, QUICK)), QUICK)
+    assert model.columns == ()
+    assert model.predict(still).tmax == pytest.approx(10.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("weights"), "malformed"),
+        (lambda s: s["recipe"].update(hidden=9), "not those of its recipe"),
+        (lambda s: s["recipe"].update(cell="none"), "malformed"),
+        (lambda s: s["weights"].update({"head.b": np.array([np.nan])}), "not finite"),
+        (lambda s: s["errors"].update(quantiles=s["errors"]["quantiles"][::-1]), "do not ascend"),
+        (lambda s: s["errors"].update(quantiles=np.zeros(3)), "do not ascend"),
+        (lambda s: s["change"].update(scale=np.inf), "not finite"),
+    ],
+)
+def test_a_state_that_no_training_made_is_refused(model, change, message):
+    state = copy.deepcopy(model.to_state())
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        Forecaster.from_state(state)
 
 
 class TestMissingValues:
@@ -150,7 +215,7 @@ class TestMissingValues:
     def test_the_sequence_begins_with_the_first_tmax(self, model, recent):
         shorter = model.predict(recent.part(5, 14))
         recent.values[:5, 0] = NAN
-        assert model.predict(recent) == dataclasses.replace(shorter)
+        assert model.predict(recent) == shorter
 
     def test_a_column_that_was_never_observed_is_not_used(self, days):
         dry = StationDays(days.first, days.values.copy())

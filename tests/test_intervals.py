@@ -25,7 +25,7 @@ def test_coverage_of_new_errors_is_what_it_says():
 
 
 @given(st.lists(st.floats(-20, 20), min_size=2, max_size=300), st.floats(-25, 25))
-def test_quantiles_ascend_and_exceedance_is_their_inverse(errors, error):
+def test_quantiles_ascend_and_exceedance_falls(errors, error):
     distribution = ErrorDistribution.fit(np.array(errors))
     assert (np.diff(distribution.quantile(PROBABILITIES)) >= 0).all()
     p = distribution.exceedance(error)

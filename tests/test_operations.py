@@ -75,6 +75,40 @@ def test_a_pointer_to_nothing_leaves_the_champion_before_it(client, store, body,
     assert client.post("/predict", json=body).json == before
 
 
+def test_what_is_loaded_is_kept_when_nothing_on_the_disk_is_whole(client, store, body):
+    before = client.post("/predict", json=body).json
+    flip_a_byte(model_file(store))
+    (store.root / "hill" / "history.jsonl").write_bytes(b"?\n")
+    store.champion_file("hill").write_bytes(b"\xff\xfe")
+    assert client.post("/predict", json=body).json == before
+    assert "hill" in client.get("/readyz").json["degraded"]
+
+
+@pytest.mark.parametrize("damage", ["bytes", "folder"])
+def test_one_damaged_station_hinders_no_other(store, body, damage):
+    (store.root / "dale").mkdir()
+    if damage == "bytes":
+        (store.root / "dale" / "champion").write_bytes(b"\xff\xfe")
+    else:
+        (store.root / "dale" / "champion").mkdir()
+    (store.root / "server.log").write_text("a file among the stations")
+    client = create_app(Settings(store=store.root)).test_client()
+    assert client.post("/predict", json=body).status_code == 200
+    assert client.post("/predict", json=body | {"station": "dale"}).status_code == 503
+    assert client.get("/models/server.log").status_code == 404
+    assert [m["station"] for m in client.get("/models").json["models"]] == ["hill"]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_read_at_every_request(store, body, monkeypatch):
+    flip_a_byte(model_file(store))
+    client = create_app(Settings(store=store.root)).test_client()
+    monkeypatch.setattr(Store, "load", None)  # a further attempt would fail in another way
+    response = client.post("/predict", json=body)
+    assert response.status_code == 503
+    assert str(store.root) not in response.text
+    assert "not the one of its manifest" in client.get("/readyz").json["detail"]
+
+
 def test_a_station_without_a_whole_model_is_not_ready(client, store, body):
     flip_a_byte(model_file(store))
     assert client.get("/readyz").status_code == 200  # what is loaded stays loaded
@@ -86,7 +120,7 @@ def test_a_station_without_a_whole_model_is_not_ready(client, store, body):
 
 
 def test_a_model_that_cannot_forecast_is_not_served(store, trained):
-    """Both locks open for it, but the forecast it makes when it is warmed is no number."""
+    """Both locks open for it, but its weights are no numbers."""
     state = trained.forecaster.to_state()
     state["weights"] = {name: weights * float("nan") for name, weights in state["weights"].items()}
     buffer = io.BytesIO()
@@ -95,7 +129,7 @@ def test_a_model_that_cannot_forecast_is_not_served(store, trained):
     replace_model(store, buffer.getvalue())
     served = Shelf(store).get("hill")
     assert served.version == before
-    assert "forecasts no finite number" in served.refused
+    assert "not finite numbers" in served.refused
 
 
 def test_a_refused_champion_is_tried_again(store, retrained, monkeypatch):

@@ -1,6 +1,7 @@
 """`POST /predict` and `POST /predict/batch`: what is answered, and what is refused, where."""
 
 import json
+import time
 
 import msgspec
 import numpy as np
@@ -198,6 +199,8 @@ BAD = {
     "a sequence without an end": (rows([1, 0, 0]), 422, "/end_date"),
     "a sequence before the year 1": (rows(*[[1, 0, 0]] * 9, end_date="0001-01-02"), 422, "/end_date"),
     "a sequence with short rows": (rows([1, 0], end_date="2024-01-02"), 422, "/sequence/0"),
+    "a sequence without the last tmax": (rows([1, 0, 0], [None, 0, 0], end_date="2024-01-02"), 422, "/sequence/1/0"),
+    "a sequence at the end of dates": (rows(*[[1, 0, 0]] * 9, end_date="9999-12-31"), 422, "/end_date"),
     "a sequence of NaN": (rows([float("nan"), 0, 0], end_date="2024-01-02"), 422, "/sequence/0/0"),
     "a sequence with tmin above tmax": (rows([1, 2, 0], end_date="2024-01-02"), 422, "/sequence/0/1"),
     "unknown units": (change(("units",), "kelvin"), 422, "/units"),
@@ -213,7 +216,12 @@ BAD = {
     "no JSON": (raw("tmax=3"), 400, ""),
     "no text": (lambda _: b'{"station": "\xff\xfe"}', 400, ""),
     "a lone surrogate": (lambda _: b'{"station": "\\ud800"}', 400, ""),
-    "a very deep body": (lambda _: '{"levels": ' + "[" * 100_000, 422, "/levels/0"),
+    "no JSON, and of a wrong shape before that": (raw('{"levels": "x", garbage'), 400, ""),
+    "half an array": (raw("[1, 2"), 400, ""),
+    "no text where a date should be": (lambda _: b'{"observations": [{"date": "\xff"}]}', 400, ""),
+    "an unknown field with a path in its name": (change(("a - at `$.b",), 1), 422, "/a - at `$.b"),
+    "NaN in an unknown field": (change(("a/b~c",), float("nan")), 422, "/a~1b~0c"),
+    "a very deep body": (lambda _: '{"levels": ' + "[" * 100_000, 400, ""),
 }  # fmt: skip
 
 
@@ -231,6 +239,22 @@ def test_what_is_refused_names_the_place(client, body, name):
     if pointer is not None:
         assert problem["errors"][0]["pointer"] == pointer
         assert problem["errors"][0]["detail"]
+
+
+def test_a_level_that_the_held_out_days_cannot_vouch_for_is_flagged(client, body):
+    assert post(client, body | {"levels": [0.5, 0.98]}).json["flags"] == []
+    assert post(client, body | {"levels": [0.99]}).json["flags"] == ["level 0.99 rests on 178 errors, too few for it"]
+
+
+def test_a_large_bad_body_is_answered_quickly_and_briefly(client):
+    many = '{"thresholds": [NaN' + ",1" * 1_000_000 + "]}"
+    wrong = json.dumps({"sequence": [[99, 99, -1]] * 100_000, "end_date": "2024-01-01"})
+    for body in (many, wrong):
+        began = time.monotonic()
+        response = post(client, body)
+        assert response.status_code == 422
+        assert len(response.data) < 30_000
+        assert time.monotonic() - began < 10
 
 
 def test_every_place_is_named_at_once(client, body):
@@ -259,6 +283,33 @@ def test_a_body_that_is_too_large(client, store, body):
     small = create_app(Settings(store=store.root, max_body_bytes=500)).test_client()
     assert post(small, body).status_code == 413
     assert post(small, " " * 500).status_code == 400  # the limit itself is allowed
+
+
+def test_the_year_one(client):
+    asked = {"sequence": [[1, 0, 0]] * 7, "end_date": "0001-01-07"}
+    assert post(client, asked).json["date"] == "0001-01-08"
+
+
+def test_days_that_are_left_out_are_flagged(client, body):
+    for day in body["observations"][:5]:
+        day["tmax"] = None
+    assert post(client, body).json["flags"] == ["used 9 days of the 14 recommended"]
+    assert post(client, {"observations": body["observations"][5:]}).json["flags"] == [
+        "used 9 days of the 14 recommended"
+    ]
+
+
+def test_a_compressed_body_is_refused(client, body):
+    headers = {"Content-Encoding": "gzip"}
+    assert client.post("/predict", json=body, headers=headers).status_code == 415
+
+
+def test_a_body_that_is_cut_short(client, body):
+    content = json.dumps(body).encode()
+    environ = {"CONTENT_LENGTH": str(len(content) + 50)}
+    response = client.post("/predict", data=content, content_type="application/json", environ_overrides=environ)
+    assert response.status_code == 400
+    assert "ended after" in response.json["detail"]
 
 
 def test_request_ids(client):

@@ -34,6 +34,7 @@ def test_the_shape_of_the_study(tmp_path):
         "\ufeffdate,tmax\r\n2012-01-01,1\r\n2012-01-02,2\r\n",  # as a spreadsheet saves it
         "tmax,x,date\n1,?,2012-01-01\n\n2,,2012-01-02\n\n",  # other columns, blank lines
         "date,tmax,tmin\n2012-01-01,1,NA\n2012-01-02,2\n",  # short rows
+        ",date,tmax\n0,2012-01-01,1\n1,2012-01-02,2\n",  # with the row numbers of a data frame
     ],
 )
 def test_shapes_that_are_read_alike(tmp_path, text):
@@ -57,8 +58,9 @@ def test_shapes_that_are_read_alike(tmp_path, text):
         ("date,tmax\n2024-01-01,inf\n", "line 2: tmax 'inf' is not a number"),
         ("date,tmax\n2024-01-01,\n", "not one day has a tmax"),
         ("date,tmax\n2024-07-01,90\n2024-07-02,88\n", r"2 of 2 temperatures are impossible in degC .*--units us"),
-        (b"\xff\xfe\x00d", "no text in UTF-8"),
-        ("date,tmax\n2024-01-01,1,5,6\n2024-01-02,1,2\n", "no CSV"),
+        ("date,tmax\n2024-07-01,-9999\n2024-07-02,8\n", "leave unknown values empty"),
+        (b"\xff\xfe\x00d", "not UTF-8 text"),
+        ("date,tmax\n2024-01-01,1,5,6\n2024-01-02,1,2\n", "not valid CSV"),
     ],
 )
 def test_what_is_no_record_is_an_error_that_names_the_place(tmp_path, text, message):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import os
 import re
 import signal
@@ -91,9 +92,12 @@ def test_store_commands(tmp_path, folder):
     assert Store(store).champion("hill") == second
     assert "0 problems" in run("verify")
     (store / "hill" / "versions" / first / "model.joblib").write_bytes(b"?")
+    (store / "dale").mkdir()
+    (store / "dale" / "champion").write_text("20300101T000000Z-00000000\n")
+    assert "no version" in run("list")
     assert "not the one of its manifest" in run("verify", status=1)
     assert "not the one of its manifest" in run("promote", "hill", first, status=1)
-    assert "no station name" in run("show", "..", status=1)
+    assert "not a station name" in run("show", "..", status=1)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,7 @@ def test_store_commands(tmp_path, folder):
         (["--cell", "perceptron"], 2, "is not one of"),
         (["--seed", "-1"], 2, "is not in the range"),
         (["--units", "us"], 2, "the embedded station is metric"),
-        (["--station", "../x"], 1, "no station name"),
+        (["--station", "../x"], 1, "not a station name"),
         (["--data", "pyproject.toml"], 1, "line"),
         (["--data", "FOLDER/short.csv"], 1, "usable days are too few"),
         (["--recipe", "FOLDER/unknown.toml"], 1, "unknown field `hiden`"),
@@ -139,6 +143,32 @@ def test_a_recipe_is_followed_and_kept(tmp_path, folder):
     state, manifest = store.load("hill", store.champion("hill"))
     assert state["weights"]["layer1.U"].shape == (5, 5)
     assert (manifest.recipe["layers"], manifest.recipe["cell"]) == (2, "rnn")
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "status", "message"),
+    [
+        ("predict", [], 2, "Missing option '--data'"),
+        ("predict", ["--data", "data/seattle.csv", "--out", "data/../data/seattle.csv"], 2, "is the record itself"),
+        ("predict", ["--data", "data/seattle.csv"], 1, "no model of station 'seattle'"),
+        ("store", ["history", "nowhere"], 1, "there is no station 'nowhere'"),
+        ("store", ["rollback", "nowhere"], 1, "there is no station 'nowhere'"),
+        ("store", ["verify", "nowhere"], 1, "there is no station 'nowhere'"),
+    ],
+)
+def test_what_else_goes_wrong_is_one_line(tmp_path, script, arguments, status, message):
+    done = run_script(script, *arguments, TMAX_STORE=str(tmp_path))
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("script", ["train", "predict", "store"])
+def test_a_setting_that_cannot_be_is_one_line(script):
+    arguments = {"train": [], "predict": ["--data", "data/seattle.csv"], "store": ["list"]}[script]
+    done = run_script(script, *arguments, TMAX_WORKERS="many")
+    assert done.returncode == 1
+    assert done.stderr == "Error: TMAX_WORKERS must be a whole number of at least 1, not 'many'\n"
 
 
 @pytest.mark.parametrize("script", ["train", "predict", "store", "benchmark"])
@@ -200,10 +230,11 @@ def test_killed_at_fifty_random_moments_while_a_server_looks_on(tmp_path, days, 
     finally:
         over.set()
         client.join()
-    allowed = set(store.versions("hill"))
     assert len(answers) > 50
     assert {status for status, _ in answers} == {200}
-    assert {version for _, version in answers} <= allowed
+    # In the order of the history: never a version that was not promoted, never one that was live before the last seen.
+    promoted = iter([entry.version for entry in store.history("hill")])
+    assert all(version in promoted for version, _ in itertools.groupby(version for _, version in answers))
     assert server.get("/readyz")["degraded"] == {}
     # And the next training goes through as if nothing had been.
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

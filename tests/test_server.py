@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,31 @@ def test_ten_megabytes_are_refused_however_they_are_framed(server, body, framing
         assert response.headers["Content-Type"] == "application/problem+json"
         assert json.load(response)["status"] == 413
     connection.close()
+    assert server.call("/predict", body)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "media", "status"), [("/predict", "text/plain", 415), ("/nowhere", "text/plain", 404)]
+)
+def test_a_large_body_that_is_refused_for_another_reason_gets_its_answer(server, path, media, status):
+    for _ in range(5):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("POST", path, b" " * LARGE, {"Content-Type": media})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+def test_silent_clients_keep_nobody_waiting(server, body):
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+    began = time.monotonic()
+    for _ in range(5):
+        assert server.call("/predict", body)[0] == 200
+    assert time.monotonic() - began < 4  # a worker gives up on a client that has begun after 5 s
+    slow = socket.create_connection(("127.0.0.1", server.port))
+    slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+    assert slow.recv(100).startswith(b"HTTP/1.1 408")
+    for connection in [*silent, slow]:
+        connection.close()
     assert server.call("/predict", body)[0] == 200
 
 

@@ -38,16 +38,17 @@ def test_units_are_converted():
 def test_the_impossible_is_set_aside_and_named():
     days = StationDays(
         np.datetime64("2024-01-01", "D"),
-        np.array([[20.0, 10, 0], [60, 10, 0], [20, 21, 5], [20, 10, -1], [50.0, NAN, 1825]]),
+        np.array([[20.0, 10, 0], [60, 10, 0], [20, 21, 5], [20, 10, -1], [50.0, NAN, 1825], [-999, 3, 0]]),
     )
     kept, dropped = set_aside_the_impossible(days)
     assert [(str(s.date), s.column, s.value) for s in dropped] == [
         ("2024-01-02", "tmax", 60.0),
         ("2024-01-04", "rain", -1.0),
+        ("2024-01-06", "tmax", -999.0),
         ("2024-01-03", "tmax", 20.0),
         ("2024-01-03", "tmin", 21.0),
     ]
     np.testing.assert_array_equal(
-        kept.values, [[20, 10, 0], [NAN, 10, 0], [NAN, NAN, 5], [20, 10, NAN], [50, NAN, 1825]]
+        kept.values, [[20, 10, 0], [NAN, 10, 0], [NAN, NAN, 5], [20, 10, NAN], [50, NAN, 1825], [NAN, 3, 0]]
     )
     assert days.values[1, 0] == 60  # the record that was given is not changed

@@ -6,6 +6,8 @@ import pytest
 from models.nn import RecurrentNetwork, TrainingPlan, train
 from models.nn.training import minibatches, predict_rows
 
+PLAN = {"epochs": 25, "batch_size": 32, "learning_rate": 3e-3, "clip_norm": 1.0, "patience": 8}
+
 
 def remembered_sum(rng, n, T=6):
     """A task that needs memory: the sum of a sequence's first feature."""
@@ -17,9 +19,7 @@ def run(seed=0, **plan):
     rng = np.random.default_rng(seed)
     network = RecurrentNetwork("rnn", n_inputs=2, n_hidden=12)
     training, stopping = remembered_sum(rng, 800), remembered_sum(rng, 200)
-    params, history = train(
-        network, network.init(rng), training, stopping, TrainingPlan(**({"epochs": 25, "batch_size": 32} | plan)), rng
-    )
+    params, history = train(network, network.init(rng), training, stopping, TrainingPlan(**(PLAN | plan)), rng)
     return network, params, history, stopping
 
 
@@ -46,6 +46,29 @@ def test_the_same_seed_gives_the_same_weights():
 def test_a_loss_that_is_no_number_is_an_error():
     with pytest.raises(FloatingPointError, match="lower the learning rate"), np.errstate(all="ignore"):
         run(learning_rate=1e30, epochs=3)
+
+
+def test_gradients_are_clipped(monkeypatch):
+    """Steps of plain gradient descent show the gradients themselves: none is longer than the plan allows."""
+    lengths = []
+
+    class Descent:
+        def __init__(self, alpha):
+            self.alpha = alpha
+
+        def init(self, _):
+            return None
+
+        def step(self, params, grads, memory):
+            lengths.append(np.sqrt(sum((g**2).sum() for g in grads.values())))
+            return {k: v - self.alpha * grads[k] for k, v in params.items()}, memory
+
+    monkeypatch.setattr("models.nn.training.Adam", Descent)
+    run(epochs=1, clip_norm=0.05)
+    assert max(lengths) == pytest.approx(0.05, rel=1e-5)
+    lengths.clear()
+    run(epochs=1, clip_norm=1e9)
+    assert max(lengths) > 0.05
 
 
 def test_minibatches_hold_every_row_once():

@@ -41,14 +41,15 @@ def _read_cells(path: Path) -> pd.DataFrame:
             path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
         )
     except pd.errors.EmptyDataError:
-        raise RecordError(f"{path}: the file is empty") from None
+        raise RecordError(f"{path}: the file is empty, or its first line is") from None
     except pd.errors.ParserError as error:
-        raise RecordError(f"{path}: no CSV: {str(error).strip()}") from None
+        raise RecordError(f"{path}: not valid CSV: {str(error).strip()}") from None
     except UnicodeDecodeError as error:
-        raise RecordError(f"{path}: no text in UTF-8: {error}") from None
+        raise RecordError(f"{path}: not UTF-8 text: {error}") from None
     table = pd.DataFrame({position: column.fillna("").str.strip() for position, column in cells.items()})
     names = [str(name).lower() for name in table.iloc[0]]
-    names[0] = names[0] or "date"
+    if "date" not in names:
+        names[0] = names[0] or "date"
     for column in ("date", *COLUMNS):
         if names.count(column) > 1 or (column in {"date", "tmax"} and column not in names):
             raise RecordError(f"{path}: line 1 must name one column {column!r}; it names: {', '.join(names)[:200]}")
@@ -61,7 +62,7 @@ def _read_cells(path: Path) -> pd.DataFrame:
 
 def _dates(path: Path, table: pd.DataFrame) -> Array:
     text = table["date"]
-    iso = text.str.replace("/", "-").where(text.str.fullmatch(r"\d{4}([-/])\d{2}\1\d{2}"))
+    iso = text.str.replace("/", "-").where(text.str.fullmatch(r"[0-9]{4}([-/])[0-9]{2}\1[0-9]{2}"))
     dates = pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce")
     if dates.isna().any():
         row = dates.index[dates.isna()][0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.station_days import TMAX, TMIN, SetAside, StationDays, set_aside_the_impossible
+from models.station_days import TMAX, TMIN, TMIN_ABOVE_TMAX, SetAside, StationDays, set_aside_the_impossible
 
 # More impossible temperatures than this are no faults of a thermometer, but a unit that was not said.
 IMPOSSIBLE_SHARE = 0.01
@@ -48,13 +48,14 @@ def checked(path: Path, record: Record) -> Record:
     RecordError : where so many temperatures are impossible that the unit must be another, or none was observed
     """
     days, dropped = set_aside_the_impossible(record.days)
-    beyond = [d for d in dropped if d.column in {"tmax", "tmin"} and d.reason != "tmin above tmax"]
+    beyond = [d for d in dropped if d.column in {"tmax", "tmin"} and d.reason != TMIN_ABOVE_TMAX]
     temperatures = np.isfinite(record.days.values[:, [TMAX, TMIN]]).sum()
     if len(beyond) > IMPOSSIBLE_SHARE * temperatures:
-        example = f"{beyond[0].column} of {beyond[0].date} is {beyond[0].value:.1f}"
+        first = beyond[0]
+        remedy = "is the file in degF? Then say --units us" if first.value > 0 else "leave unknown values empty"
         raise RecordError(
-            f"{path}: {len(beyond)} of {temperatures} temperatures are impossible in degC ({example}); "
-            "is the file in degF? Then say --units us"
+            f"{path}: {len(beyond)} of {temperatures} temperatures are impossible in degC "
+            f"({first.column} of {first.date} is {first.value:.1f}); {remedy}"
         )
     if np.isnan(days.tmax).all():
         raise RecordError(f"{path}: not one day has a tmax")

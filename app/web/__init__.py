@@ -4,7 +4,7 @@ from flask import Flask
 
 from app.settings import Settings
 from app.store import Store
-from app.web import errors, operations, predict, request_ids
+from app.web import bodies, errors, operations, predict, request_ids
 from app.web.shelf import Shelf
 
 
@@ -22,5 +22,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(predict.blueprint(shelf, settings.max_body_bytes))
     app.register_blueprint(operations.blueprint(shelf))
     request_ids.register(app)
+    bodies.register(app)
     errors.register(app)
     return app

@@ -22,16 +22,16 @@ class FieldError(msgspec.Struct, frozen=True):
     detail: str
 
 
-class ProblemBody(msgspec.Struct, omit_defaults=True, kw_only=True):
+class ProblemBody(msgspec.Struct, kw_only=True):
     """The members of a problem; ``id`` is that of the sequence in a batch."""
 
-    type: str = msgspec.field(default_factory=lambda: "about:blank")
+    type: str = "about:blank"
     title: str
     status: int
     detail: str
     instance: str
-    errors: list[FieldError] = []
-    id: str | int | None = None
+    errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
+    id: str | int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(Exception):  # noqa: N818
@@ -53,8 +53,8 @@ class Problem(Exception):  # noqa: N818
             status=self.status.value,
             detail=self.detail,
             instance=instance,
-            errors=self.errors,
-            id=identity,
+            errors=self.errors or msgspec.UNSET,
+            id=msgspec.UNSET if identity is None else identity,
         )
 
 

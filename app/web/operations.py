@@ -27,7 +27,9 @@ def blueprint(shelf: Shelf) -> Blueprint:
             try:
                 loaded = shelf.get(station)
                 loaded.warm()
-            except (NoModel, StoreError, ValueError) as error:
+            except NoModel as error:
+                missing.append(f"{error}: {error.reason}")
+            except ValueError as error:  # it is gone, or cannot forecast
                 missing.append(str(error))
             else:
                 if loaded.refused:
@@ -46,14 +48,18 @@ def blueprint(shelf: Shelf) -> Blueprint:
             except (NoModel, StoreError):
                 continue
             rows.append(
-                {"station": station, "version": loaded.version, "trained_through": loaded.manifest.trained_through}
+                {
+                    "station": station,
+                    "version": loaded.version,
+                    "trained_through": str(loaded.forecaster.trained_through),
+                }
             )
         return _json({"models": rows})
 
     @routes.get("/models/<station>")
     def model(station: str) -> Response:
         loaded = shelf.get(station)
-        manifest = loaded.manifest
+        manifest, forecaster = loaded.manifest, loaded.forecaster
         return _json(
             {
                 "station": station,
@@ -61,13 +67,16 @@ def blueprint(shelf: Shelf) -> Blueprint:
                 "digest": manifest.sha256,
                 "created": manifest.created,
                 "span": manifest.span,
-                "trained_through": manifest.trained_through,
+                "trained_through": str(forecaster.trained_through),
                 "rows": manifest.rows,
                 "scores": manifest.scores,
-                "window": manifest.window,
+                "window": {
+                    "min_days": forecaster.recipe.min_days,
+                    "recommended_days": forecaster.recipe.window,
+                },
                 "columns": COLUMNS,
-                "columns_used": manifest.columns,
-                "recipe": manifest.recipe,
+                "columns_used": forecaster.columns,
+                "recipe": forecaster.recipe,
             }
         )
 

@@ -1,6 +1,9 @@
 """``POST /predict`` and ``POST /predict/batch``."""
 
+import functools
 import hashlib
+from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -19,13 +22,16 @@ from app.web.schema import (
     Observation,
     PredictRequest,
     decode,
-    observations_of,
+    place,
+    station_days_of,
 )
 from app.web.shelf import Loaded, NoModel, Shelf
 from models.forecaster import Forecast, SequenceError
-from models.station_days import COLUMNS, StationDays, Units, from_celsius, to_celsius, to_metric
+from models.nn import Array
+from models.station_days import COLUMNS, StationDays, from_celsius, to_celsius
 
 JSON = "application/json"
+Stations: TypeAlias = Callable[[], list[str]]
 
 
 def blueprint(shelf: Shelf, max_body_bytes: int) -> Blueprint:
@@ -35,32 +41,34 @@ def blueprint(shelf: Shelf, max_body_bytes: int) -> Blueprint:
     @routes.post("/predict")
     def predict() -> Response:
         asked = decode(read_json_body(max_body_bytes), PredictRequest)
-        return Response(msgspec.json.encode(answer(shelf, asked)), content_type=JSON)
+        return Response(msgspec.json.encode(answer(shelf, asked, shelf.stations)), content_type=JSON)
 
     @routes.post("/predict/batch")
     def batch() -> Response:
         asked = decode(read_json_body(max_body_bytes), BatchRequest)
+        stations = functools.cache(shelf.stations)  # looked up once, and only if a sequence leaves its station out
         # One by one: the same sequence gives the same bytes here as alone, which a joint product would not promise.
-        forecasts = [_in_batch(shelf, raw, f"/sequences/{i}") for i, raw in enumerate(asked.sequences)]
+        forecasts = [_in_batch(shelf, raw, stations, f"/sequences/{i}") for i, raw in enumerate(asked.sequences)]
         return Response(msgspec.json.encode({"forecasts": forecasts}), content_type=JSON)
 
     return routes
 
 
-def answer(shelf: Shelf, asked: PredictRequest, prefix: str = "") -> ForecastAnswer:
+def answer(shelf: Shelf, asked: PredictRequest, stations: Stations, prefix: str = "") -> ForecastAnswer:
     """Forecast one sequence.
 
     Parameters
     ----------
+    stations : called for the names of all stations where the request has none
     prefix : pointer to the sequence within the body
 
     Raises
     ------
     Problem, StoreError, NoModel : what `app.web.errors` has a status for
     """
-    observations = observations_of(asked, prefix)
-    loaded = shelf.get(asked.station if asked.station is not None else _only_station(shelf, prefix))
-    days = _station_days(observations, asked.units, loaded.manifest.window.recommended_days)
+    observations, values = station_days_of(asked, prefix)
+    loaded = shelf.get(asked.station if asked.station is not None else _only(stations(), prefix))
+    days = _recent(observations, values, loaded.forecaster.recipe.window)
     try:
         forecast = loaded.forecaster.predict(days)
     except SequenceError as error:
@@ -68,7 +76,7 @@ def answer(shelf: Shelf, asked: PredictRequest, prefix: str = "") -> ForecastAns
     return _described(loaded, asked, observations, forecast)
 
 
-def _in_batch(shelf: Shelf, raw: msgspec.Raw, prefix: str) -> ForecastAnswer | ProblemBody:
+def _in_batch(shelf: Shelf, raw: msgspec.Raw, stations: Stations, prefix: str) -> ForecastAnswer | ProblemBody:
     identity: str | int | None = None
     try:
         try:
@@ -77,9 +85,9 @@ def _in_batch(shelf: Shelf, raw: msgspec.Raw, prefix: str) -> ForecastAnswer | P
             identity = _id_of(raw)
             raise
         identity = asked.id
-        found = answer(shelf, asked, prefix)
+        found = answer(shelf, asked, stations, prefix)
     except Exception as error:  # its place in the batch is answered; the others are not touched
-        return from_exception(error).body(f"{request.path}#{prefix}", identity)
+        return from_exception(error).body(request.path, identity)
     return found if identity is None else msgspec.structs.replace(found, id=identity)
 
 
@@ -90,8 +98,7 @@ def _id_of(raw: msgspec.Raw) -> str | int | None:
         return None
 
 
-def _only_station(shelf: Shelf, prefix: str) -> str:
-    stations = shelf.stations()
+def _only(stations: list[str], prefix: str) -> str:
     if not stations:
         raise NoModel("no model has been trained yet")
     if len(stations) > 1:
@@ -100,26 +107,23 @@ def _only_station(shelf: Shelf, prefix: str) -> str:
     return stations[0]
 
 
-def _station_days(observations: list[Observation], units: Units, window: int) -> StationDays:
+def _recent(observations: list[Observation], values: Array, window: int) -> StationDays:
     """Lay the last ``window`` days on the calendar; what is older is never looked at."""
-    recent = observations[-window:]
-    dates = np.array([day.date for day in recent], dtype="M8[D]")
-    values = np.array([(day.tmax, day.tmin, day.rain) for day in recent], dtype=float)
+    dates = np.array([day.date for day in observations[-window:]], dtype="M8[D]")
     within = dates > dates[-1] - window
-    return StationDays.on_calendar(dates[within], to_metric(values[within], units))
+    return StationDays.on_calendar(dates[within], values[-window:][within])
 
 
 def _pointer(error: SequenceError, asked: PredictRequest, observations: list[Observation]) -> str:
     """Return where in the body an error shows: at its day, else at the first day after the hole that it is in."""
-    by_name = asked.sequence is None
-    name = "observations" if by_name else "sequence"
     day = error.date.astype(object)
     index = next(i for i, observation in enumerate(observations) if observation.date >= day)
-    if observations[index].tmax is None:
-        return f"/{name}/{index}/{'tmax' if by_name else 0}"
-    if index == 0:
-        return f"/{name}"
-    return f"/{name}/{index}/{'date' if by_name else 0}"
+    by_name = asked.sequence is None
+    if observations[index].tmax is None or (index and not by_name):
+        return place(asked, index, "tmax")
+    if index:
+        return place(asked, index, "date")
+    return "/observations" if by_name else "/sequence"
 
 
 def _described(
@@ -129,7 +133,14 @@ def _described(
         return round(from_celsius(celsius, asked.units), 2) + 0.0  # no -0.0
 
     flags = [f"filled {date} {column}" for date, column in forecast.filled]
+    if forecast.days < loaded.forecaster.recipe.window:
+        flags.append(f"used {forecast.days} days of the {loaded.forecaster.recipe.window} recommended")
     flags += [f"not used {column}: too seldom observed when trained" for column in _unused(loaded, observations)]
+    flags += [
+        f"level {level:g} rests on {forecast.errors.n} errors, too few for it"
+        for level in asked.levels
+        if level > forecast.errors.highest_level
+    ]
     return ForecastAnswer(
         station=loaded.station,
         issued=str(forecast.issued),
@@ -139,7 +150,7 @@ def _described(
         exceedance=[Exceedance(t, round(forecast.exceedance(to_celsius(t, asked.units)), 4)) for t in asked.thresholds],
         units=asked.units,
         flags=flags,
-        model=ModelName(loaded.version, loaded.manifest.sha256, loaded.manifest.trained_through),
+        model=ModelName(loaded.version, loaded.manifest.sha256, str(loaded.forecaster.trained_through)),
         input_digest=_digest(loaded.station, asked, observations),
     )
 

@@ -5,18 +5,22 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import chain, islice, pairwise
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from app.web.errors import FieldError, Problem, invalid
-from models.station_days import COLUMNS, POSSIBLE, Units, to_celsius
+from models.nn import Array
+from models.station_days import COLUMNS, TMIN_ABOVE_TMAX, UNIT_NAMES, Units, impossible, to_metric
 
 # A forecast for the day after must be a date too.
 LAST_DATE = datetime.date(9999, 12, 30)
 MAX_SEQUENCES = 1000
-MM_PER_INCH = 25.4
+# A problem names this many places at the most.
+MAX_ERRORS = 100
 
 # What the decoder says, and what a person would.
 PLAINER = {"Invalid RFC3339 encoded date": "must be a calendar date such as 2015-12-31"}
@@ -114,28 +118,40 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], prefix: str = "") -> T:
     """
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise invalid([_place(str(error), prefix)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        numbers = list(_numbers_that_are_none(bytes(body)))
-        if numbers:
-            raise invalid([FieldError(prefix + p, "must be a finite number or null") for p in numbers]) from None
-        raise Problem(400, f"the body is no JSON: {error}", [FieldError(prefix, str(error))]) from None
+        # The first thing that is wrong need not be the worst: is it JSON at all?
+        try:
+            msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as worse:
+            numbers = list(islice(_not_finite(bytes(body)), MAX_ERRORS))
+            if numbers:
+                raise invalid([FieldError(prefix + p, "must be a finite number") for p in numbers]) from None
+            raise Problem(400, f"the body is not valid JSON: {worse}", [FieldError(prefix, str(worse))]) from None
+        raise invalid([_place(str(error), prefix)]) from None
 
 
-def observations_of(request: PredictRequest, prefix: str = "") -> list[Observation]:
-    """Return the station-days of a request, checked: ascending, possible, in one of the two forms.
+def station_days_of(request: PredictRequest, prefix: str = "") -> tuple[list[Observation], Array]:
+    """Return the station-days of a request, and their values (n, 3) in degC and mm.
+
+    They are checked: in one of the two forms, ascending, possible.
 
     Raises
     ------
     Problem : 422 with a pointer to each place
     """
     days = _in_one_form(request, prefix)
-    name = "observations" if request.sequence is None else "sequence"
-    errors = list(_impossible(days, request.units, f"{prefix}/{name}", by_name=name == "observations"))
+    values = to_metric(np.array([(d.tmax, d.tmin, d.rain) for d in days], dtype=float), request.units)
+    errors = list(islice(chain(_out_of_order(days), _never_measured(days, values, request.units)), MAX_ERRORS))
     if errors:
-        raise invalid(errors)
-    return days
+        raise invalid([FieldError(prefix + place(request, *where), detail) for where, detail in errors])
+    return days, values
+
+
+def place(request: PredictRequest, index: int, column: str) -> str:
+    """Return the pointer to a value of a day, in the form in which the request has it."""
+    if request.sequence is None:
+        return f"/observations/{index}/{column}"
+    return f"/sequence/{index}/{COLUMNS.index(column)}" if column in COLUMNS else "/end_date"
 
 
 def _in_one_form(request: PredictRequest, prefix: str) -> list[Observation]:
@@ -145,7 +161,7 @@ def _in_one_form(request: PredictRequest, prefix: str) -> list[Observation]:
     if (rows is None) != (end is None):
         raise invalid([FieldError(f"{prefix}/end_date", "sequence and end_date go together")])
     if rows is not None and end is not None:
-        if (end - datetime.date.min).days < len(rows):
+        if (end - datetime.date.min).days < len(rows) - 1:
             raise invalid([FieldError(f"{prefix}/end_date", "the sequence would begin before the year 1")])
         first = end - datetime.timedelta(days=len(rows) - 1)
         observations = [Observation(first + datetime.timedelta(days=i), *row) for i, row in enumerate(rows)]
@@ -155,50 +171,41 @@ def _in_one_form(request: PredictRequest, prefix: str) -> list[Observation]:
     return observations
 
 
-def _impossible(days: list[Observation], units: Units, prefix: str, *, by_name: bool) -> Iterator[FieldError]:
-    before = None
-    for index, day in enumerate(days):
-        if day.date > LAST_DATE:
-            yield FieldError(f"{prefix}/{index}/date", f"must not be after {LAST_DATE}")
-        if before is not None and day.date <= before:
-            how = "is repeated" if day.date == before else f"comes after {before}"
-            yield FieldError(f"{prefix}/{index}/date", f"dates must ascend: {day.date} {how}")
-        before = day.date
-        for position, (column, value) in enumerate(zip(COLUMNS, (day.tmax, day.tmin, day.rain), strict=True)):
-            low, high = POSSIBLE[column]
-            if value is not None and not low <= _metric(column, value, units) <= high:
-                place = column if by_name else position
-                yield FieldError(f"{prefix}/{index}/{place}", _never_measured(column, value, units))
-        if day.tmax is not None and day.tmin is not None and day.tmin > day.tmax:
-            place = "tmin" if by_name else COLUMNS.index("tmin")
-            yield FieldError(f"{prefix}/{index}/{place}", f"tmin {day.tmin:g} is above tmax {day.tmax:g}")
+def _out_of_order(days: list[Observation]) -> Iterator[tuple[tuple[int, str], str]]:
+    for index, (before, day) in enumerate(pairwise(days), start=1):
+        if day.date <= before.date:
+            how = "is repeated" if day.date == before.date else f"comes after {before.date}"
+            yield (index, "date"), f"dates must ascend: {day.date} {how}"
+    if days[-1].date > LAST_DATE:
+        yield (len(days) - 1, "date"), f"must not be after {LAST_DATE}"
 
 
-def _metric(column: str, value: float, units: Units) -> float:
-    if column == "rain":
-        return value if units == "metric" else value * MM_PER_INCH
-    return to_celsius(value, units)
-
-
-def _never_measured(column: str, value: float, units: Units) -> str:
-    unit = ("mm" if units == "metric" else "inch") if column == "rain" else ("degC" if units == "metric" else "degF")
-    hint = '; if it is degF, say "units": "us"' if unit == "degC" and value > 0 else ""
-    return f"{value:g} {unit} was never measured at any station{hint}"
+def _never_measured(days: list[Observation], values: Array, units: Units) -> Iterator[tuple[tuple[int, str], str]]:
+    for index, column, reason in impossible(values):
+        day = days[index]
+        if reason == TMIN_ABOVE_TMAX:
+            if column == "tmin":
+                yield (index, column), f"tmin {day.tmin} is above tmax {day.tmax}"
+            continue
+        unit = UNIT_NAMES[units][column]
+        value = getattr(day, column)
+        hint = '; if it is degF, say "units": "us"' if unit == "degC" and value > 0 else ""
+        yield (index, column), f"{value} {unit} was never measured at any station{hint}"
 
 
 def _place(message: str, prefix: str) -> FieldError:
     """Turn ``Expected `float`, got `str` - at `$.observations[3].tmax` `` into a pointer and a detail."""
     detail, at, path = message.rpartition(" - at `$")
-    if not at:
+    if not at or detail.count("`") % 2:  # without a path, or split within the name of a field
         detail, path = message, ""
     pointer = "".join(f"/{name or index}" for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path.removesuffix("`")))
     field = re.fullmatch(r"Object (?:contains unknown|missing required) field `(.*)`", detail, re.DOTALL)
     if field:
-        pointer += "/" + field[1].replace("~", "~0").replace("/", "~1")
+        pointer += "/" + _escaped(field[1])
     return FieldError(prefix + pointer, PLAINER.get(detail, detail))
 
 
-def _numbers_that_are_none(body: bytes) -> Iterator[str]:
+def _not_finite(body: bytes) -> Iterator[str]:
     """Yield a pointer to each NaN, Infinity and 1e999, where only these keep a body from being JSON."""
     try:
         lenient = json.loads(body)
@@ -206,10 +213,14 @@ def _numbers_that_are_none(body: bytes) -> Iterator[str]:
         return
     todo: list[tuple[str, Any]] = [("", lenient)]
     while todo:
-        pointer, value = todo.pop(0)
+        pointer, value = todo.pop()
         if isinstance(value, float) and not math.isfinite(value):
             yield pointer
         elif isinstance(value, list):
-            todo += [(f"{pointer}/{i}", v) for i, v in enumerate(value)]
+            todo += [(f"{pointer}/{i}", v) for i, v in reversed(list(enumerate(value)))]
         elif isinstance(value, dict):
-            todo += [(f"{pointer}/{k}", v) for k, v in value.items()]
+            todo += [(f"{pointer}/{_escaped(k)}", v) for k, v in reversed(value.items())]
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

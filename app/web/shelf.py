@@ -1,5 +1,6 @@
 """The loaded champions of one process, kept fresh by a look at their pointers."""
 
+import dataclasses
 import logging
 import threading
 import time
@@ -19,7 +20,16 @@ RETRY_SECONDS = 30.0
 
 
 class NoModel(ValueError):  # noqa: N818
-    """There is no model at all, or a station has champions, present and past, of which none can be loaded."""
+    """There is no model at all, or a station has champions, present and past, of which none can be loaded.
+
+    Attributes
+    ----------
+    reason : for operators; it may name files
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -28,24 +38,33 @@ class Loaded:
 
     Attributes
     ----------
-    pointer : what the champion's pointer file looked like when this was loaded
-    refused : why the champion itself is not this one; empty where it is
-    retry_at : monotonic seconds
+    refused : why it is not the champion that is served, but one before it; empty where it is the champion
     """
 
     station: str
     version: str
     forecaster: Forecaster
     manifest: Manifest
-    pointer: tuple[int, int, int]
     refused: str = ""
-    retry_at: float = 0.0
 
     def warm(self) -> None:
         """Make a real forecast, so that a model that cannot is found out before a client asks."""
-        days = StationDays(np.datetime64("2001-01-01", "D"), np.zeros((self.manifest.window.min_days, len(COLUMNS))))
-        if not np.isfinite(self.forecaster.predict(days).tmax):
-            raise ValueError(f"model of {self.station} {self.version} forecasts no finite number")
+        days = np.zeros((self.forecaster.recipe.min_days, len(COLUMNS)))
+        if not np.isfinite(self.forecaster.predict(StationDays(np.datetime64("2001-01-01", "D"), days)).tmax):
+            raise ValueError(f"model of {self.station} {self.version} forecasts something that is not a number")
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What came of loading a station: a model, or the reason why there is none; and how the pointer looked then."""
+
+    pointer: tuple[int, int, int]
+    loaded: Loaded | None
+    reason: str
+    at: float
+
+    def holds(self, pointer: tuple[int, int, int]) -> bool:
+        return self.pointer == pointer and not (self.reason and time.monotonic() > self.at + RETRY_SECONDS)
 
 
 class Shelf:
@@ -53,7 +72,7 @@ class Shelf:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._loaded: dict[str, Loaded] = {}
+        self._attempts: dict[str, _Attempt] = {}
         self._loading = threading.Lock()
 
     def stations(self) -> list[str]:
@@ -61,7 +80,7 @@ class Shelf:
         return self.store.stations()
 
     def load_all(self) -> None:
-        """Load every champion; one that cannot be loaded is logged, and asked for again when it is needed."""
+        """Load every champion; one that cannot be loaded is logged, and hinders no other."""
         for station in self.stations():
             try:
                 self.get(station)
@@ -76,47 +95,47 @@ class Shelf:
         StoreError : where there is no such station
         NoModel : where none of its champions, present or past, can be loaded, or nothing has been trained yet
         """
-        loaded = self._loaded.get(station)
         pointer = self._pointer(station)
-        if loaded and loaded.pointer == pointer and not (loaded.refused and time.monotonic() > loaded.retry_at):
-            return loaded
-        with self._loading:
-            again = self._loaded.get(station)
-            if again is not loaded and again and again.pointer == pointer:
-                return again
-            fresh = self._load(station, pointer)
-            self._loaded[station] = fresh
-        return fresh
+        attempt = self._attempts.get(station)
+        if not attempt or not attempt.holds(pointer):
+            with self._loading:
+                attempt = self._attempts.get(station)
+                if not attempt or not attempt.holds(pointer):
+                    attempt = self._load(station, pointer, attempt.loaded if attempt else None)
+                    self._attempts[station] = attempt
+        if not attempt.loaded:
+            raise NoModel(f"no model of station {station!r} can be loaded at present", attempt.reason)
+        return attempt.loaded
 
     def _pointer(self, station: str) -> tuple[int, int, int]:
         try:
             stat = self.store.champion_file(station).stat()
-        except FileNotFoundError:
-            self._loaded.pop(station, None)
+        except (FileNotFoundError, NotADirectoryError):
+            self._attempts.pop(station, None)
             if not self.stations():
                 raise NoModel("no model has been trained yet") from None
             raise StoreError(f"no model of station {station!r} is served; GET /models lists those that are") from None
+        except OSError:
+            return 0, 0, 0  # whatever keeps the disk from answering, what is loaded is served until it does
         return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
-    def _load(self, station: str, pointer: tuple[int, int, int]) -> Loaded:
-        """Load the champion, or else the newest champion before it that is whole."""
+    def _load(self, station: str, pointer: tuple[int, int, int], before: Loaded | None) -> _Attempt:
+        """Load the champion, or else the newest champion before it that is whole, or else keep what is loaded."""
         reasons: list[str] = []
-        for version in self.store.lineage(station):
-            try:
-                state, manifest = self.store.load(station, version)
-                loaded = Loaded(
-                    station,
-                    version,
-                    Forecaster.from_state(state),
-                    manifest,
-                    pointer,
-                    "; ".join(reasons),
-                    time.monotonic() + RETRY_SECONDS,
-                )
-                loaded.warm()
-            except Exception as error:  # whatever is wrong with a new model, the one before it keeps serving
-                log.error("station %s: version %s is not served: %s", station, version, error)
-                reasons.append(str(error))
-            else:
-                return loaded
-        raise NoModel(f"no model of station {station!r} can be loaded: {'; '.join(reasons)}")
+        try:
+            for version in self.store.lineage(station):
+                try:
+                    state, manifest = self.store.load(station, version)
+                    loaded = Loaded(station, version, Forecaster.from_state(state), manifest, "; ".join(reasons))
+                    loaded.warm()
+                except Exception as error:  # whatever is wrong with a new model, the one before it keeps serving
+                    log.error("station %s: version %s is not served: %s", station, version, error)
+                    reasons.append(str(error))
+                else:
+                    return _Attempt(pointer, loaded, loaded.refused, time.monotonic())
+        except (OSError, StoreError) as error:
+            log.error("station %s: %s", station, error)
+            reasons.append(str(error))
+        reason = "; ".join(reasons)
+        kept = before and dataclasses.replace(before, refused=reason)
+        return _Attempt(pointer, kept, reason, time.monotonic())

@@ -46,7 +46,7 @@ class RNNCell:
     """
 
     def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw ``W`` by Glorot's rule and ``U`` as a rotation; ``b`` starts at zero."""
+        """Draw ``W`` by Glorot's rule and ``U`` orthogonal; ``b`` starts at zero."""
         return {
             "W": glorot_uniform(rng, n_in, n_hidden),
             "U": orthogonal(rng, n_hidden),
@@ -91,7 +91,7 @@ class LSTMCell:
     """
 
     def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw each block of ``W`` by Glorot's rule and of ``U`` as a rotation; the forget gate's bias starts at 1."""
+        """Draw each block of ``W`` by Glorot's rule and of ``U`` orthogonal; the forget gate's bias starts at 1."""
         bias = np.zeros(4 * n_hidden)
         bias[n_hidden : 2 * n_hidden] = 1.0
         return _gated_parameters(rng, n_in, n_hidden, n_gates=4) | {"b": bias}
@@ -147,7 +147,7 @@ class GRUCell:
     """
 
     def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw each block of ``W`` by Glorot's rule and of ``U`` as a rotation; the biases start at zero."""
+        """Draw each block of ``W`` by Glorot's rule and of ``U`` orthogonal; the biases start at zero."""
         return _gated_parameters(rng, n_in, n_hidden, n_gates=3) | {
             "b": np.zeros(3 * n_hidden),
             "c": np.zeros(3 * n_hidden),

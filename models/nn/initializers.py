@@ -21,7 +21,7 @@ def glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
 
 
 def orthogonal(rng: np.random.Generator, n: int) -> Array:
-    """Draw a rotation, uniform over all of them: a state multiplied by it neither grows nor fades.
+    """Draw an orthogonal matrix, uniform over all of them: a state multiplied by it neither grows nor fades.
 
     Returns
     -------

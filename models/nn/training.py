@@ -19,11 +19,11 @@ SCORING_ROWS = 4096
 class TrainingPlan:
     """How long and how fast to train."""
 
-    epochs: int = 40
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    clip_norm: float = 1.0
-    patience: int = 8
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    clip_norm: float
+    patience: int
 
 
 class Epoch(NamedTuple):
@@ -64,7 +64,7 @@ def train(
     """
     optimizer = Adam(plan.learning_rate)
     memory = optimizer.init(params)
-    best, best_loss, history = params, np.inf, list[Epoch]()
+    best, best_loss, best_number, history = params, np.inf, 0, list[Epoch]()
     x, y = training
     for number in range(1, plan.epochs + 1):
         losses = []
@@ -80,11 +80,11 @@ def train(
             raise FloatingPointError(f"training diverged in epoch {number}: lower the learning rate")
         better = stopping_loss < best_loss
         if better:
-            best, best_loss = params, stopping_loss
+            best, best_loss, best_number = params, stopping_loss, number
         history.append(Epoch(number, float(np.mean(losses)), stopping_loss, better))
         if on_epoch:
             on_epoch(history[-1])
-        if number - max(e.number for e in history if e.best) >= plan.patience:
+        if number - best_number >= plan.patience:
             break
     return best, history
 
