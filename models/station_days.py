@@ -73,7 +73,7 @@ class StationDays:
     @property
     def dates(self) -> Array:
         """(N,) datetime64[D]."""
-        return self.first + np.arange(len(self))
+        return self.first + np.arange(len(self)) * ONE_DAY
 
     @property
     def last(self) -> np.datetime64:

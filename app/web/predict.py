@@ -28,7 +28,7 @@ from app.web.schema import (
 from app.web.shelf import Loaded, NoModel, Shelf
 from models.forecaster import Forecast, SequenceError
 from models.nn import Array
-from models.station_days import COLUMNS, StationDays, from_celsius, to_celsius
+from models.station_days import COLUMNS, ONE_DAY, StationDays, from_celsius, to_celsius
 
 JSON = "application/json"
 Stations: TypeAlias = Callable[[], list[str]]
@@ -110,7 +110,7 @@ def _only(stations: list[str], prefix: str) -> str:
 def _recent(observations: list[Observation], values: Array, window: int) -> StationDays:
     """Lay the last ``window`` days on the calendar; what is older is never looked at."""
     dates = np.array([day.date for day in observations[-window:]], dtype="M8[D]")
-    within = dates > dates[-1] - window
+    within = dates > dates[-1] - window * ONE_DAY
     return StationDays.on_calendar(dates[within], values[-window:][within])
 
 
