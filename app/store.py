@@ -20,7 +20,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,8 @@ class Store:
                 problems.append(f"{station} {version}: {error}")
         try:
             entries, champion = self.history(station), self.champion(station)
-        except (history.BrokenHistory, StoreError) as error:
-            return [*problems, str(error)]
+        except (ValueError, OSError) as error:
+            return [*problems, f"{station}: {error}"]
         problems += [
             f"{station}: the history gives {entry.version} another digest than its manifest"
             for entry in entries
@@ -261,8 +261,10 @@ class Store:
             shutil.rmtree(incoming)
         entries = self.history(station)
         if entries and (not self.champion_file(station).exists() or self.champion(station) != entries[-1].version):
-            self.load(station, entries[-1].version)
-            replace_file(self.champion_file(station), f"{entries[-1].version}\n".encode())
+            # What has been damaged since is not made the champion; the next promotion settles it.
+            with suppress(ArtefactRefused, StoreError):
+                self.load(station, entries[-1].version)
+                replace_file(self.champion_file(station), f"{entries[-1].version}\n".encode())
 
     def _folder(self, station: str) -> Path:
         check_station_name(station)

@@ -46,7 +46,6 @@ class Forecast:
     Attributes
     ----------
     issued : the last day that was known
-    valid : the calendar day after it
     point : the network's forecast
     days : how many days the network saw
     filled : (day, column) of each value that the model looks at and that was not observed

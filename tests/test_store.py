@@ -424,6 +424,16 @@ class TestKilledWriters:
         store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
         assert store.champion("hill") == second
 
+    def test_what_cannot_be_finished_hinders_nobody(self, store, trained, retrained):
+        first = store.champion("hill")
+        second = retrained.publish_and_promote(store, "newer")
+        store.champion_file("hill").write_text(first + "\n")
+        flip_a_byte(model_file(store, second))
+        third = store.publish("hill", trained.forecaster.to_state(), trained.manifest)
+        assert store.champion("hill") == first
+        store.promote("hill", third, "test")
+        assert store.champion("hill") == third
+
     def test_a_torn_last_line_never_counted(self, store, retrained):
         path = store.root / "hill" / "history.jsonl"
         whole = path.read_bytes()

@@ -34,6 +34,10 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     id: str | int | msgspec.UnsetType = msgspec.UNSET
 
 
+# Headers that come with a status.
+HEADERS = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"}}
+
+
 class Problem(Exception):  # noqa: N818
     """A request that cannot be answered, and why."""
 
@@ -44,7 +48,7 @@ class Problem(Exception):  # noqa: N818
         self.status = HTTPStatus(status)
         self.detail = detail
         self.errors = list(errors)
-        self.headers = headers or {}
+        self.headers = HEADERS.get(self.status, {}) | (headers or {})
 
     def body(self, instance: str, identity: str | int | None = None) -> ProblemBody:
         """Return what is sent."""
@@ -63,7 +67,6 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.NOT_FOUND,
 }
-RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"}}
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
@@ -78,7 +81,7 @@ def from_exception(error: Exception) -> Problem:
         return error
     for kind, status in STATUS.items():
         if isinstance(error, kind):
-            return Problem(status, str(error), headers=RETRY_AFTER.get(status))
+            return Problem(status, str(error))
     log.error("%s %s failed, X-Request-ID %s", request.method, request.path, current(), exc_info=error)
     return Problem(500, "the service failed to answer; its log says why under this X-Request-ID")
 

@@ -35,8 +35,7 @@ def blueprint(shelf: Shelf) -> Blueprint:
                 if loaded.refused:
                     degraded[station] = f"serves {loaded.version}: {loaded.refused}"
         if missing or not stations:
-            detail = "; ".join(missing) or "no model has been trained yet"
-            raise Problem(503, detail, headers={"Retry-After": "5"})
+            raise Problem(503, "; ".join(missing) or "no model has been trained yet")
         return _json({"status": "ready", "stations": len(stations), "degraded": degraded})
 
     @routes.get("/models")
@@ -46,7 +45,7 @@ def blueprint(shelf: Shelf) -> Blueprint:
             try:
                 loaded = shelf.get(station)
             except (NoModel, StoreError):
-                continue
+                continue  # /readyz says why
             rows.append(
                 {
                     "station": station,

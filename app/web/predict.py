@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from app.web.bodies import read_json_body
 from app.web.errors import FieldError, Problem, ProblemBody, from_exception, invalid
+from app.web.reading import UNDECODABLE, decode, place, station_days_of
 from app.web.schema import (
     BatchRequest,
     BatchSequence,
@@ -21,9 +22,6 @@ from app.web.schema import (
     ModelName,
     Observation,
     PredictRequest,
-    decode,
-    place,
-    station_days_of,
 )
 from app.web.shelf import Loaded, NoModel, Shelf
 from models.forecaster import Forecast, SequenceError
@@ -94,7 +92,7 @@ def _in_batch(shelf: Shelf, raw: msgspec.Raw, stations: Stations, prefix: str) -
 def _id_of(raw: msgspec.Raw) -> str | int | None:
     try:
         return msgspec.json.decode(raw, type=IdOnly).id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 
