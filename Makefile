@@ -1,7 +1,8 @@
 # What a person types. `make` alone lists the targets.
 PYTHON ?= python3
-PORT ?= 8000
-TMAX_STORE ?= store
+# An empty value is as good as none.
+override PORT := $(or $(PORT),8000)
+override TMAX_STORE := $(or $(TMAX_STORE),store)
 export TMAX_STORE
 
 VENV := .venv
@@ -16,7 +17,6 @@ help: ## list the targets
 
 serve: $(VENV)/installed-train ## train the embedded station if the store is empty, then serve on 127.0.0.1:$PORT
 	@ls "$(TMAX_STORE)"/*/champion >/dev/null 2>&1 || $(BIN)/python -m scripts.train
-	@echo "Serving http://127.0.0.1:$(PORT) (Ctrl-C stops)"
 	@exec $(BIN)/gunicorn 'app.web:create_app()' --bind 127.0.0.1:$(PORT)
 
 train: $(VENV)/installed-train ## train and promote the embedded station
@@ -51,15 +51,16 @@ clean: ## remove the environment and the caches; the store stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each requirements file: what is installed is installed once, and the tests' list holds the training's.
-$(VENV)/installed-test: requirements-test.txt | $(BIN)/python
+$(VENV)/installed-test: requirements-test.txt | $(BIN)/pip
 	$(INSTALL) -r $<
 	@touch $(VENV)/installed-train $@
 
-$(VENV)/installed-train $(VENV)/installed-bench: $(VENV)/installed-%: requirements-%.txt | $(BIN)/python
+$(VENV)/installed-train $(VENV)/installed-bench: $(VENV)/installed-%: requirements-%.txt | $(BIN)/pip
 	$(INSTALL) -r $<
 	@touch $@
 
-$(BIN)/python:
+# pip is what a new environment gets last.
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -1,5 +1,6 @@
 """How the service runs: ``.venv/bin/gunicorn 'app.web:create_app()'`` from here; the command line wins."""
 
+import logging
 import os
 import socket
 import struct
@@ -17,6 +18,9 @@ try:
     settings = Settings.from_env()
 except SettingsError as error:
     sys.exit(str(error))
+
+# The application's own lines, in the form of gunicorn's.
+logging.basicConfig(format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s", datefmt="%Y-%m-%d %H:%M:%S %z")
 
 bind = "127.0.0.1:8000"
 workers = settings.workers

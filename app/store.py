@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -63,7 +64,14 @@ class Store:
         return sorted(name for name in names if STATION_NAME.fullmatch(name))
 
     def all_stations(self) -> list[str]:
-        """Return the names of the stations that have any version, promoted or not, sorted."""
+        """Return the names of the stations that have any version, promoted or not, sorted.
+
+        Raises
+        ------
+        StoreError : where there is no store
+        """
+        if not self.root.is_dir():
+            raise StoreError(f"there is no store at {self.root}")
         names = (path.parent.name for path in self.root.glob("*/versions"))
         return sorted(name for name in names if STATION_NAME.fullmatch(name))
 
@@ -148,11 +156,19 @@ class Store:
         except ArtefactRefused as error:
             raise ArtefactRefused(f"model of {station} {version} is refused: {error}") from None
 
-    def check_writable(self) -> None:
-        """Raise an error where nothing could be published, before hours have gone into what would be."""
+    def check_writable(self, station: str) -> None:
+        """Raise an error where nothing could be promoted, before hours have gone into what would be.
+
+        Raises
+        ------
+        StoreError : where a folder can't be written to
+        history.BrokenHistory : where the history could not be continued
+        """
         make_folder(self.root)
-        if not os.access(self.root, os.W_OK | os.X_OK):
-            raise StoreError(f"{self.root} can't be written to")
+        for folder in (self.root, self._folder(station), self._folder(station) / "versions"):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StoreError(f"{folder} can't be written to")
+        history.read(self._history_file(station))
 
     def publish(self, station: str, state: dict[str, Any], manifest: Manifest) -> str:
         """Write a new version, whole, and return its name; it is not served before it is promoted.
@@ -216,7 +232,7 @@ class Store:
             except ValueError as error:
                 problems.append(f"{station} {version}: {error}")
         try:
-            entries, champion = self.history(station), self.champion(station)
+            entries, champion = self._history_and_champion(station)
         except (ValueError, OSError) as error:
             return [*problems, f"{station}: {error}"]
         problems += [
@@ -225,10 +241,22 @@ class Store:
             if entry.digest != digests.get(entry.version, entry.digest)
         ]
         if not entries or entries[-1].version != champion:
-            problems.append(f"{station}: the champion {champion!r} is not the last one of the history")
+            problems.append(
+                f"{station}: the champion {champion!r} is not the last one of the history; if a promotion was "
+                "interrupted, the next training or promotion completes it"
+            )
         if champion not in self.versions(station):
             problems.append(f"{station}: the champion {champion!r} is not among the versions")
         return problems
+
+    def _history_and_champion(self, station: str) -> tuple[list[Entry], str]:
+        """Read both, again if they disagree: a promotion may be under way between the two."""
+        for _ in range(5):
+            entries, champion = self.history(station), self.champion(station)
+            if entries and entries[-1].version == champion:
+                break
+            time.sleep(0.05)
+        return entries, champion
 
     def _change_champion(self, station: str, version: str, action: Any, reason: str) -> None:
         _, manifest = self.load(station, version)

@@ -9,7 +9,7 @@ import msgspec
 from app.manifest import Manifest, Rows, SetAsideValue, Span, Window, library_versions
 from app.readers import Record
 from app.store import Store
-from models.backtest import PointForecaster, Scores, Split, score_table
+from models.backtest import PointForecaster, Split, score_table
 from models.baselines import Climatology, Persistence
 from models.forecaster import FORMAT, Forecaster, usable_rows
 from models.nn import Epoch
@@ -23,11 +23,6 @@ class Trained:
 
     forecaster: Forecaster
     manifest: Manifest
-
-    @property
-    def scores(self) -> dict[str, Scores]:
-        """The score table: the network first, then the baselines."""
-        return self.manifest.scores
 
     def publish_and_promote(self, store: Store, reason: str) -> str:
         """Put the model into a store as the champion, and return its version."""
@@ -47,7 +42,10 @@ def train_station(
     FloatingPointError : where the recipe makes the training diverge
     """
     days = record.days
-    split = Split.chronological(usable_rows(days, recipe))
+    try:
+        split = Split.chronological(usable_rows(days, recipe))
+    except ValueError as error:
+        raise ValueError(f"{station}: {error}") from None
     forecaster = Forecaster.fit(days, split, recipe, seed, on_epoch)
     baselines: dict[str, PointForecaster] = {
         "persistence": Persistence(),

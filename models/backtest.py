@@ -50,7 +50,7 @@ class Split:
         if len(rows) < MIN_ROWS:
             raise ValueError(
                 f"{len(rows)} usable days are too few to train on: at least {MIN_ROWS} are needed that have tmax, "
-                "have it on the next calendar day too, and have no long gap in the days before"
+                "have it on the next calendar day too, and have no long gap in the days that the network sees"
             )
         first = int(TRAINING_SHARE * len(rows))
         second = int((TRAINING_SHARE + STOPPING_SHARE) * len(rows))

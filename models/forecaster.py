@@ -10,8 +10,7 @@ import numpy as np
 from models.backtest import Split
 from models.features import Filling, feature_table, used_columns, windows, windows_without_gap
 from models.intervals import PROBABILITIES, ErrorDistribution
-from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, train
-from models.nn.training import predict_rows
+from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, predict_rows, train
 from models.recipe import Recipe
 from models.station_days import COLUMNS, ONE_DAY, TMAX, StationDays
 
@@ -47,6 +46,7 @@ class Forecast:
     ----------
     issued : the last day that was known
     point : the network's forecast
+    errors : how far off it may be
     days : how many days the network saw
     filled : (day, column) of each value that the model looks at and that was not observed
     """
@@ -151,7 +151,7 @@ class Forecaster:
     def points(self, days: StationDays, issues: Array) -> Array:
         """Forecast tmax (n,), degC, for many issue days at once; each must be one of `usable_rows`."""
         table = feature_table(days.dates, self.filling.fill(days, self.recipe.max_gap), self.columns)
-        y = predict_rows(self._network, self.weights, windows(self._scaled(table), issues, self.recipe.window))
+        y = predict_rows(self._network, self.weights, windows(_scaled(table, self.scaler), issues, self.recipe.window))
         return np.asarray(days.tmax[issues] + self._change(y[:, 0].astype(float)))
 
     def predict(self, days: StationDays) -> Forecast:
@@ -169,8 +169,8 @@ class Forecaster:
         recent = recent.part(int(np.argmax(~np.isnan(recent.tmax))), len(recent))
         if len(recent) < self.recipe.min_days:
             raise SequenceError(
-                f"too few days: an unbroken run of at least {self.recipe.min_days} up to {days.last} is needed, "
-                f"beginning with one that has tmax ({self.recipe.window} are recommended); it begins on {recent.first}",
+                f"too few days: at least {self.recipe.min_days} in a row up to {days.last} are needed "
+                f"({self.recipe.window} are recommended), the first with tmax; these begin on {recent.first}",
                 recent.first,
             )
         filled = self.filling.fill(recent, self.recipe.max_gap)
@@ -180,7 +180,7 @@ class Forecaster:
                 f"tmax is missing on more than {self.recipe.max_gap} days in a row from {recent.dates[unfilled[0]]}",
                 recent.dates[unfilled[0]],
             )
-        table = self._scaled(feature_table(recent.dates, filled, self.columns))
+        table = _scaled(feature_table(recent.dates, filled, self.columns), self.scaler)
         y = self._network.predict(self.weights, table[None])
         point = recent.tmax[-1] + self._change(float(y[0, 0]))
         return Forecast(recent.last, float(point), self.errors, len(recent), self._filled_values(recent))
@@ -244,9 +244,6 @@ class Forecaster:
     def _filled_values(self, days: StationDays) -> tuple[tuple[np.datetime64, str], ...]:
         missing = ((days.dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
         return tuple((date, column) for date, column in missing if column in self.columns)
-
-    def _scaled(self, table: Array) -> Array:
-        return _scaled(table, self.scaler)
 
     def _change(self, y: Any) -> Any:
         return self.change_mean + self.change_scale * y

@@ -25,11 +25,16 @@ GATE_ORDER = {"rnn": [0], "lstm": [0, 2, 1, 3], "gru": [1, 0, 2]}
 
 
 @click.command(cls=Command)
-@click.option("--rounds", type=click.IntRange(min=3), default=30, show_default=True, help="Turns that each takes.")
+@click.option("--rounds", type=click.IntRange(min=3), default=30, show_default=True, help="How often each is timed.")
 def benchmark(rounds: int) -> None:
     """Time a forward pass of each cell beside ONNX Runtime: median microseconds, and their ratio."""
     table = Table(
-        "cell", "sequences", "here", "ONNX Runtime", "ratio", title=f"{DAYS} days x {FEATURES} features -> {HIDDEN}, us"
+        "cell",
+        "sequences",
+        "here",
+        "ONNX Runtime",
+        "ratio",
+        title=f"Forward pass, {DAYS} days x {FEATURES} features, {HIDDEN} hidden units (us; ratio here / there)",
     )
     for cell in CELLS:
         for sequences, calls in ((1, 200), (1024, 3)):
@@ -104,9 +109,9 @@ def onnx_session(cell: str, params: Parameters) -> Any:
         [onnx.numpy_helper.from_array(value.astype("f4"), name) for name, value in values.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.SessionOptions()
+    session.intra_op_num_threads = session.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), session, providers=["CPUExecutionProvider"])
 
 
 if __name__ == "__main__":

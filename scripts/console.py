@@ -37,6 +37,8 @@ class Command(click.Command):
         """Run, and turn the errors that the application raises into a line."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever reads the output has had enough; click ends quietly
         except (ValueError, ArithmeticError, MemoryError, OSError, msgspec.MsgspecError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error
 
@@ -55,7 +57,7 @@ def data_options(default: Path | None = None) -> Callable[[F], F]:
     def add(command: F) -> F:
         for option in (
             click.option(
-                "--units", type=click.Choice(UNITS), default="metric", show_default=True, help="Of a plain CSV."
+                "--units", type=click.Choice(UNITS), default="metric", show_default=True, help="Units of a plain CSV."
             ),
             click.option(
                 "--format",
@@ -63,7 +65,7 @@ def data_options(default: Path | None = None) -> Callable[[F], F]:
                 type=click.Choice(["auto", *READERS]),
                 default="auto",
                 show_default=True,
-                help="Of the file.",
+                help="Format of the file.",
             ),
             click.option(
                 "--data",

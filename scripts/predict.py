@@ -40,13 +40,16 @@ def predict(
     name = station or record.station
     state, _ = store.load(name, store.champion(name))
     forecaster = Forecaster.from_state(state)
-    forecasts = every_forecast(forecaster, record.days) if every_day else iter([forecaster.predict(record.days)])
+    forecasts = list(every_forecast(forecaster, record.days)) if every_day else [forecaster.predict(record.days)]
+    if not forecasts:
+        raise click.ClickException(f"{data}: on no day are enough days before it known for a forecast")
     with out.open("w", newline="") if out else nullcontext(sys.stdout) as file:
-        count = write_csv(file, forecasts, units)
-    if not count:
-        raise click.ClickException(f"{data}: on no day are there enough days before it for a forecast")
+        write_csv(file, forecasts, units)
     if every_day:
-        messages.print(f"{count} forecasts; {len(record.days) - count} days were not enough for one")
+        left_out = len(record.days) - len(forecasts)
+        messages.print(f"{len(forecasts)} forecasts; on {left_out} days too little was known of the days before")
+    else:
+        messages.print("\n".join(f"filled {date} {column}" for date, column in forecasts[0].filled), end="")
 
 
 def every_forecast(forecaster: Forecaster, days: StationDays) -> Iterator[Forecast]:
@@ -58,16 +61,13 @@ def every_forecast(forecaster: Forecaster, days: StationDays) -> Iterator[Foreca
             continue
 
 
-def write_csv(file: TextIO, forecasts: Iterator[Forecast], units: Units) -> int:
-    """Write a line a forecast, and return how many there were."""
+def write_csv(file: TextIO, forecasts: list[Forecast], units: Units) -> None:
+    """Write a line a forecast."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["issued", "date", "tmax", *(f"{end}_{100 * p:.0f}" for p in LEVELS for end in ("low", "high"))])
-    count = 0
     for forecast in forecasts:
         numbers = [forecast.tmax, *(end for level in LEVELS for end in forecast.interval(level))]
         writer.writerow([forecast.issued, forecast.valid, *(f"{from_celsius(n, units):.2f}" for n in numbers)])
-        count += 1
-    return count
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ import sys
 
 import click
 import msgspec
-from rich.table import Table
 
 from app.store import Store
 from scripts.console import Group, messages, output, store_option
-from scripts.tables import score_table
+from scripts.tables import score_table, wide_table
 
 
 @click.group(cls=Group)
@@ -20,7 +19,7 @@ def store_command() -> None:
 @store_option
 def list_stations(store: Store) -> None:
     """List the stations and their champions."""
-    table = Table("station", "champion", "trained through", "MAE", "versions")
+    table = wide_table("station", "champion", "trained through", "MAE", "versions")
     for station in store.stations():
         versions = str(len(store.versions(station)))
         try:
@@ -52,9 +51,9 @@ def show(station: str, store: Store) -> None:
 @store_option
 def history(station: str, store: Store) -> None:
     """Show every change of a station's champion, oldest first."""
-    table = Table("at (UTC)", "action", "version", "over", "by", "reason")
+    table = wide_table("at (UTC)", "version", "action", "by", "reason")
     for e in store.history(station):
-        table.add_row(e.at[:19], e.action, e.version, e.over or "", e.by, e.reason)
+        table.add_row(e.at[:19], e.version, e.action, e.by, e.reason)
     output.print(table)
 
 
@@ -79,7 +78,7 @@ def rollback(station: str, reason: str, store: Store) -> None:
     messages.print(f"{station}: {version} is the champion again")
 
 
-@store_command.command()
+@store_command.command(short_help="Check versions and history.")
 @click.argument("station", required=False)
 @store_option
 def verify(station: str | None, store: Store) -> None:
@@ -89,7 +88,7 @@ def verify(station: str | None, store: Store) -> None:
     for problem in problems:
         messages.print(problem)
     versions = sum(len(store.versions(name)) for name in stations)
-    output.print(f"{len(stations)} stations, {versions} versions: {len(problems)} problems")
+    output.print(f"{len(stations)} station(s), {versions} version(s), {len(problems)} problem(s)")
     sys.exit(1 if problems else 0)
 
 

@@ -7,7 +7,7 @@ import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.readers import read_record
-from app.store import Store, check_station_name
+from app.store import Store
 from app.training import train_station
 from models.nn import CELLS, Epoch
 from models.recipe import Recipe
@@ -23,7 +23,7 @@ NAMED = 3
 
 @click.command(cls=Command)
 @data_options(default=EMBEDDED)
-@click.option("--station", help="Its name. Default: the file's own.")
+@click.option("--station", help="Name of the station. Default: the file's own.")
 @click.option("--cell", type=click.Choice(list(CELLS)), help="Kind of recurrent cell; overrides the recipe.")
 @click.option(
     "--recipe",
@@ -31,7 +31,7 @@ NAMED = 3
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file that says how the model is made.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every random draw.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every random draw.")
 @click.option("--quick", is_flag=True, help="A few epochs, to see that everything works.")
 @store_option
 def train(
@@ -51,8 +51,7 @@ def train(
     recipe = read_recipe(recipe_file, {"cell": cell, "epochs": 3 if quick else None})
     record = read_record(data, record_format, units)
     name = station or record.station
-    check_station_name(name)
-    store.check_writable()
+    store.check_writable(name)
     with Epochs(name, recipe.epochs) as epochs:
         trained = train_station(name, record, recipe, seed, epochs.show)
     output.print(score_table(trained.manifest))
@@ -82,13 +81,13 @@ class Epochs:
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("epoch {task.completed}/{task.total}  loss {task.fields[loss]:.4f}"),
+            TextColumn("epoch {task.completed}/{task.total}  {task.fields[loss]}"),
             TimeElapsedColumn(),
             console=messages,
             transient=True,
             disable=not messages.is_terminal,
         )
-        self.task = self.progress.add_task(f"training {station}", total=total, loss=float("nan"))
+        self.task = self.progress.add_task(f"training {station}", total=total, loss="")
 
     def __enter__(self) -> "Epochs":
         self.progress.start()
@@ -99,7 +98,7 @@ class Epochs:
 
     def show(self, epoch: Epoch) -> None:
         """Tell of an epoch that has ended."""
-        self.progress.update(self.task, completed=epoch.number, loss=epoch.stopping_loss)
+        self.progress.update(self.task, completed=epoch.number, loss=f"loss {epoch.stopping_loss:.4f}")
         if not messages.is_terminal and epoch.number % 10 == 1:
             messages.print(f"{self.station}: epoch {epoch.number}, loss {epoch.stopping_loss:.4f}")
 

@@ -42,6 +42,18 @@ def test_the_climatology_finds_a_season_that_is_there():
     np.testing.assert_allclose(climatology.points(days, split.held_out), days.next_tmax[split.held_out], atol=1e-9)
 
 
+def test_the_climatology_knows_nothing_of_the_held_out_days():
+    days = synthetic_days(1500)
+    split = Split.chronological(np.arange(1499))
+    warmer = StationDays(days.first, days.values.copy())
+    warmer.values[split.held_out[0] + 1 :] += 50
+    colder = StationDays(days.first, days.values.copy())
+    colder.values[split.stopping[0] + 1 : split.held_out[0]] -= 50
+    fitted, same, other = (Climatology.fit(d, split).coefficients for d in (days, warmer, colder))
+    np.testing.assert_array_equal(fitted, same)
+    assert not np.allclose(fitted, other)
+
+
 def test_persistence_is_today():
     days = synthetic_days(50)
     np.testing.assert_array_equal(Persistence().points(days, np.array([3, 7])), days.tmax[[3, 7]])
@@ -61,6 +73,10 @@ def test_the_score_table_of_a_known_error():
     assert warm.n == 190
     assert (warm.mae, warm.rmse, warm.bias) == pytest.approx((1.0, 1.0, 1.0))
     assert warm.crps == pytest.approx(0.0, abs=1e-9)
+    # Changes of a station whose weather keeps 0.7 of itself are normal with this standard deviation, whose CRPS is
+    # sigma / sqrt(pi) on average (Gneiting and Raftery 2007, eq. 21, over the observations).
+    sigma = 2.5 * np.sqrt(2 / 1.7)
+    assert persistence.crps == pytest.approx(sigma / np.sqrt(np.pi), rel=0.15)
     assert persistence.skill == 0.0
     assert warm.skill == pytest.approx(1 - 1 / persistence.mae)
     assert persistence.mae == pytest.approx(np.abs(days.tmax[rows] - days.next_tmax[rows]).mean())

@@ -111,6 +111,30 @@ def test_rnn_forward_worked_by_hand():
     assert y[0, 0] == pytest.approx(3 * np.tanh(-0.4 - 0.5 * h1) + 1, rel=1e-14)
 
 
+def test_an_lstm_begins_by_remembering():
+    """The forget gate's bias is 1: with no input a cell state of 1 becomes sigmoid(1) after one step."""
+    params = {name: np.zeros_like(value) for name, value in CELLS["lstm"].init(np.random.default_rng(0), 2, 3).items()}
+    params["b"] = CELLS["lstm"].init(np.random.default_rng(0), 2, 3)["b"]
+    (h, c), _ = CELLS["lstm"].forward(params, np.zeros((1, 2)), (np.zeros((1, 3)), np.ones((1, 3))))
+    remembered = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(c, remembered)
+    np.testing.assert_allclose(h, 0.5 * np.tanh(remembered))
+
+
+def test_a_gru_step_worked_by_hand():
+    """One unit: r = sigmoid(0.1), z = sigmoid(0.2), n = tanh(0.3 + r (0.5 h + 0.4)), h' = (1 - z) n + z h."""
+    params = {
+        "W": np.zeros((1, 3)),
+        "U": np.array([[0, 0, 0.5]]),
+        "b": np.array([0.1, 0.2, 0.3]),
+        "c": np.array([0, 0, 0.4]),
+    }
+    (h,), _ = CELLS["gru"].forward(params, np.zeros((1, 1)), (np.array([[0.8]]),))
+    r, z = (1 / (1 + np.exp(-a)) for a in (0.1, 0.2))
+    n = np.tanh(0.3 + r * (0.5 * 0.8 + 0.4))
+    assert h[0, 0] == pytest.approx((1 - z) * n + z * 0.8, rel=1e-14)
+
+
 def test_clipping_keeps_the_direction_and_bounds_the_joint_norm():
     grads = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
     clipped, norm = clip_by_global_norm(grads, 1.0)

@@ -132,6 +132,29 @@ def test_a_model_that_cannot_forecast_is_not_served(store, trained):
     assert "not finite numbers" in served.refused
 
 
+def test_a_model_that_fails_when_it_is_warmed_is_not_served(store, retrained, monkeypatch):
+    before = store.champion("hill")
+    newer = retrained.publish_and_promote(store, "newer")
+
+    def warm(loaded):
+        if loaded.version == newer:
+            raise ValueError("cold")
+
+    monkeypatch.setattr("app.web.shelf.Loaded.warm", warm)
+    served = Shelf(store).get("hill")
+    assert (served.version, served.refused) == (before, "cold")
+
+
+def test_readiness_makes_a_real_forecast(client, monkeypatch):
+    def fail(*_):
+        raise ValueError("cold")
+
+    assert client.get("/readyz").status_code == 200
+    monkeypatch.setattr("models.forecaster.Forecaster.predict", fail)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json["detail"]) == (503, "cold")
+
+
 def test_a_refused_champion_is_tried_again(store, retrained, monkeypatch):
     newer = retrained.publish_and_promote(store, "newer")
     flip_a_byte(model_file(store))

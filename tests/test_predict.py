@@ -374,6 +374,12 @@ class TestBatch:
         assert response.status_code == 422
         assert response.json["errors"][0]["pointer"] == "/sequences/1/thresholds/0"
 
+    def test_a_pointer_leads_to_the_sequence_that_is_wrong(self, client, body):
+        short = body | {"observations": body["observations"][-3:]}
+        (_, problem) = post(client, {"sequences": [body, short]}, "/predict/batch").json["forecasts"]
+        assert problem["errors"][0]["pointer"] == "/sequences/1/observations"
+        assert problem["instance"] == "/predict/batch"
+
     def test_limits(self, client, body):
         assert post(client, {"sequences": []}, "/predict/batch").json == {"forecasts": []}
         many = post(client, {"sequences": [{}] * 1001}, "/predict/batch")

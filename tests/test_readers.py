@@ -46,7 +46,7 @@ def test_shapes_that_are_read_alike(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file is empty"),
+        ("", "the file, or its first line, is empty"),
         ("date,tmax\n", "no row below the header"),
         ("date;tmax\n2024-01-01;1\n", "line 1 must name one column 'date'; it names: date;tmax"),
         ("date,tmin\n2024-01-01,1\n", "line 1 must name one column 'tmax'"),
@@ -58,6 +58,10 @@ def test_shapes_that_are_read_alike(tmp_path, text):
         ("date,tmax\n2024-01-01,inf\n", "line 2: tmax 'inf' is not a number"),
         ("date,tmax\n2024-01-01,\n", "not one day has a tmax"),
         ("date,tmax\n2024-07-01,90\n2024-07-02,88\n", r"2 of 2 temperatures are impossible in degC .*--units us"),
+        (
+            "date,tmax,tmin\n2024-07-01,20,70\n2024-07-02,21,71\n",
+            "2 of 4 temperatures .*tmin of 2024-07-01.*--units us",
+        ),
         ("date,tmax\n2024-07-01,-9999\n2024-07-02,8\n", "leave unknown values empty"),
         (b"\xff\xfe\x00d", "not UTF-8 text"),
         ("date,tmax\n2024-01-01,1,5,6\n2024-01-02,1,2\n", "not valid CSV"),

@@ -68,7 +68,13 @@ def test_predict_every_day_leaves_out_what_cannot_be_forecast(tmp_path, folder):
     issued = [row["issued"] for row in csv.DictReader(out.read_text().splitlines())]
     # From the 7th day on; not in the hole; and after it again once 7 days have been seen.
     assert issued == [str(d) for d in [*days.dates[6:40], *days.dates[66:]]]
-    assert "68 forecasts" in done.stderr
+    write_csv(tmp_path / "new.csv", days.part(0, 5))
+    before = out.read_text()
+    done = run_script(
+        "predict", "--data", tmp_path / "new.csv", *STATION, "--every-day", "--out", out, "--store", folder / "store"
+    )
+    assert (done.returncode, out.read_text()) == (1, before)
+    assert "on no day" in done.stderr
 
 
 def test_store_commands(tmp_path, folder):
@@ -90,7 +96,7 @@ def test_store_commands(tmp_path, folder):
     assert "no earlier champion" in run("rollback", "hill", status=1)
     run("promote", "hill", second)
     assert Store(store).champion("hill") == second
-    assert "0 problems" in run("verify")
+    assert "1 station(s), 2 version(s), 0 problem(s)" in run("verify")
     (store / "hill" / "versions" / first / "model.joblib").write_bytes(b"?")
     (store / "dale").mkdir()
     (store / "dale" / "champion").write_text("20300101T000000Z-00000000\n")
@@ -191,6 +197,27 @@ def test_a_terminal_sees_a_progress_bar(tmp_path, folder):
     )
     assert "━" in done.stdout
     assert "epoch 3/3" in done.stdout
+
+
+def test_names_are_whole_on_a_narrow_terminal(folder):
+    store = folder / "store"
+    for command in ("list", "history hill"):
+        done = subprocess.run(
+            [
+                "script",
+                "-qec",
+                f"stty cols 80; {sys.executable} -m scripts.store {command} --store {store}",
+                os.devnull,
+            ],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert Store(store).champion("hill") in done.stdout
+        assert "…" not in done.stdout
 
 
 def test_killed_at_fifty_random_moments_while_a_server_looks_on(tmp_path, days, serve):

@@ -1,6 +1,8 @@
 """The store: versions, pointer, history, and both locks on a model file."""
 
+import fcntl
 import io
+import multiprocessing
 import os
 import pickle
 import pickletools
@@ -8,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -331,6 +334,61 @@ def test_old_artefacts_load_for_ever():
         forecast = forecaster.predict(StationDays.on_calendar(dates, np.array(expected["values"], dtype=float)))
         assert forecast.tmax == pytest.approx(expected["tmax"], abs=1e-4)
         assert forecast.interval(0.9) == pytest.approx(expected["interval_90"], abs=1e-4)
+
+
+def test_a_writer_waits_for_the_lock(store, retrained):
+    version = store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+    before = store.champion("hill")
+    with (store.root / "hill" / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        writer = threading.Thread(target=store.promote, args=("hill", version, "test"))
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert store.champion("hill") == before
+    writer.join(10)
+    assert store.champion("hill") == version
+
+
+def test_two_writers_at_once_and_a_verifier(store, trained, retrained):
+    """Every promotion of both is in the history, in one unbroken chain; a verifier raises no false alarm meanwhile."""
+
+    def promote_ten_times(model):
+        for _ in range(10):
+            model.publish_and_promote(store, "test")
+
+    writers = [
+        multiprocessing.get_context("fork").Process(target=promote_ten_times, args=(m,)) for m in (trained, retrained)
+    ]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert store.verify("hill") == []
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert len(store.history("hill")) == 21
+    assert store.verify("hill") == []
+
+
+def test_a_version_must_bear_the_digest_that_it_is_named_after(store):
+    old = store.root / "hill" / "versions" / store.champion("hill")
+    renamed = old.with_name("20300101T000000Z-00000000")
+    old.rename(renamed)
+    with pytest.raises(ArtefactRefused, match="not the one of its manifest"):
+        store.load("hill", renamed.name)
+
+
+def test_what_the_store_cannot_take_is_said_before_the_training(store, tmp_path):
+    store.check_writable("hill")
+    store.check_writable("new")
+    (store.root / "hill" / "history.jsonl").write_bytes(b"?\n")
+    with pytest.raises(history.BrokenHistory):
+        store.check_writable("hill")
+    with pytest.raises(StoreError, match="not a station name"):
+        store.check_writable("../hill")
+    with pytest.raises(StoreError, match="there is no store"):
+        Store(tmp_path / "nowhere").all_stations()
 
 
 class TestKilledWriters:

@@ -41,7 +41,7 @@ def _read_cells(path: Path) -> pd.DataFrame:
             path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
         )
     except pd.errors.EmptyDataError:
-        raise RecordError(f"{path}: the file is empty, or its first line is") from None
+        raise RecordError(f"{path}: the file, or its first line, is empty") from None
     except pd.errors.ParserError as error:
         raise RecordError(f"{path}: not valid CSV: {str(error).strip()}") from None
     except UnicodeDecodeError as error:

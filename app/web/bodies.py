@@ -23,7 +23,8 @@ def read_json_body(max_bytes: int) -> bytes:
         400 where it is cut short or its framing is broken, 408 where it does not come
     """
     if request.mimetype != "application/json":
-        raise Problem(415, f"Content-Type must be application/json, not {request.mimetype or 'absent'}")
+        found = f"not {request.mimetype}" if request.mimetype else "and none was given"
+        raise Problem(415, f"Content-Type must be application/json, {found}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Problem(415, "Content-Encoding is not supported: send the body as it is")
     said = request.content_length

@@ -94,7 +94,8 @@ def register(app: Flask) -> None:
         headers = {k: v for k, v in error.get_headers() if k in {"Allow", "Retry-After", "Location"}}
         if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
             return Response(status=error.code, headers=headers)
-        return respond(Problem(error.code, error.description or "", headers=headers))
+        detail = "there is no such route" if error.code == HTTPStatus.NOT_FOUND else error.description or ""
+        return respond(Problem(error.code, detail, headers=headers))
 
     @app.errorhandler(Exception)
     def anything(error: Exception) -> Response:

@@ -129,7 +129,7 @@ class Shelf:
                     loaded = Loaded(station, version, Forecaster.from_state(state), manifest, "; ".join(reasons))
                     loaded.warm()
                 except Exception as error:  # whatever is wrong with a new model, the one before it keeps serving
-                    log.error("station %s: version %s is not served: %s", station, version, error)
+                    log.error("version %s of station %s is not served: %s", version, station, error)
                     reasons.append(str(error))
                 else:
                     return _Attempt(pointer, loaded, loaded.refused, time.monotonic())

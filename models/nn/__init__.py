@@ -21,7 +21,7 @@ from models.nn.cells import CELLS, Cell, GRUCell, LSTMCell, RNNCell
 from models.nn.losses import squared_error
 from models.nn.network import RecurrentNetwork
 from models.nn.optimizers import Adam, clip_by_global_norm
-from models.nn.training import Epoch, TrainingPlan, train
+from models.nn.training import Epoch, TrainingPlan, predict_rows, train
 from models.nn.types import Array, Parameters
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "RecurrentNetwork",
     "TrainingPlan",
     "clip_by_global_norm",
+    "predict_rows",
     "squared_error",
     "train",
 ]
