@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +33,6 @@ from app.files import make_folder, replace_file, sync_folder, write_through
 from app.history import Entry, digest
 from app.manifest import Manifest
 from app.unpickling import ArtefactRefused, load_state
-from models.forecaster import Forecaster
 
 STATION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -220,43 +218,6 @@ class Store:
                 raise StoreError(f"station {station!r} has no earlier champion to go back to")
             self._change_champion(station, before[0], "rollback", reason)
         return before[0]
-
-    def verify(self, station: str) -> list[str]:
-        """Return what is wrong with a station, a line each; nothing where every version and the history are whole."""
-        problems, digests = [], {}
-        for version in self.versions(station):
-            try:
-                state, manifest = self.load(station, version)
-                digests[version] = manifest.sha256
-                Forecaster.from_state(state)
-            except ValueError as error:
-                problems.append(f"{station} {version}: {error}")
-        try:
-            entries, champion = self._history_and_champion(station)
-        except (ValueError, OSError) as error:
-            return [*problems, f"{station}: {error}"]
-        problems += [
-            f"{station}: the history gives {entry.version} another digest than its manifest"
-            for entry in entries
-            if entry.digest != digests.get(entry.version, entry.digest)
-        ]
-        if not entries or entries[-1].version != champion:
-            problems.append(
-                f"{station}: the champion {champion!r} is not the last one of the history; if a promotion was "
-                "interrupted, the next training or promotion completes it"
-            )
-        if champion not in self.versions(station):
-            problems.append(f"{station}: the champion {champion!r} is not among the versions")
-        return problems
-
-    def _history_and_champion(self, station: str) -> tuple[list[Entry], str]:
-        """Read both, again if they disagree: a promotion may be under way between the two."""
-        for _ in range(5):
-            entries, champion = self.history(station), self.champion(station)
-            if entries and entries[-1].version == champion:
-                break
-            time.sleep(0.05)
-        return entries, champion
 
     def _change_champion(self, station: str, version: str, action: Any, reason: str) -> None:
         _, manifest = self.load(station, version)

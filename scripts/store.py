@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from app.store import Store
+from app.verification import verify as verify_station
 from scripts.console import Group, messages, output, store_option
 from scripts.tables import score_table, wide_table
 
@@ -84,7 +85,7 @@ def rollback(station: str, reason: str, store: Store) -> None:
 def verify(station: str | None, store: Store) -> None:
     """Check that every version is whole, that the history is an unbroken chain, and that both agree."""
     stations = [station] if station else store.all_stations()
-    problems = [problem for name in stations for problem in store.verify(name)]
+    problems = [problem for name in stations for problem in verify_station(store, name)]
     for problem in problems:
         messages.print(problem)
     versions = sum(len(store.versions(name)) for name in stations)

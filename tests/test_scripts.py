@@ -16,6 +16,7 @@ import pytest
 
 from app.settings import Settings
 from app.store import Store
+from app.verification import verify
 from app.web import create_app
 from tests.conftest import ROOT, SHARED, observations, run_script, synthetic_days, write_csv
 
@@ -265,7 +266,7 @@ def test_killed_at_fifty_random_moments_while_a_server_looks_on(tmp_path, days, 
     assert server.get("/readyz")["degraded"] == {}
     # And the next training goes through as if nothing had been.
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    assert store.verify("hill") == []
+    assert verify(store, "hill") == []
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the study's record is not part of the project")

@@ -24,6 +24,7 @@ from app import history
 from app.settings import Settings
 from app.store import Store, StoreError
 from app.unpickling import ArtefactRefused, load_state
+from app.verification import verify
 from app.web import create_app
 from app.web.shelf import Shelf
 from models.forecaster import Forecaster
@@ -229,7 +230,7 @@ def test_history_and_rollback(store, retrained):
         ("promote", second, first),
     ]
     assert entries[2].reason == "it was worse"
-    assert store.verify("hill") == []
+    assert verify(store, "hill") == []
 
 
 def test_an_edited_history_is_detected(store, retrained):
@@ -238,14 +239,14 @@ def test_an_edited_history_is_detected(store, retrained):
     path.write_bytes(path.read_bytes().replace(b'"reason":"test"', b'"reason":"best"'))
     with pytest.raises(history.BrokenHistory, match="line 2 does not continue the line before"):
         store.history("hill")
-    assert any("line 2" in problem for problem in store.verify("hill"))
+    assert any("line 2" in problem for problem in verify(store, "hill"))
 
 
 def test_a_last_line_that_was_edited_is_told_by_its_digest(store):
     path = store.root / "hill" / "history.jsonl"
     sha256 = store.manifest("hill", store.champion("hill")).sha256
     path.write_bytes(path.read_bytes().replace(sha256.encode(), b"sha256:" + b"0" * 64))
-    assert "another digest" in store.verify("hill")[0]
+    assert "another digest" in verify(store, "hill")[0]
 
 
 def test_a_name_that_is_not_there_leaves_no_trace(store):
@@ -297,19 +298,19 @@ def test_verify_knows_what_a_server_would_refuse(store, trained):
     state = trained.forecaster.to_state()
     state["errors"]["quantiles"] = state["errors"]["quantiles"][::-1]
     store.publish("hill", state, trained.manifest)
-    assert "do not ascend" in store.verify("hill")[0]
+    assert "do not ascend" in verify(store, "hill")[0]
 
 
 def test_verify_names_what_is_damaged(store, retrained):
     retrained.publish_and_promote(store, "newer")
     flip_a_byte(model_file(store))
-    assert len(store.verify("hill")) == 1
+    assert len(verify(store, "hill")) == 1
     model_file(store).unlink()
-    assert "can't be read: No such file" in store.verify("hill")[0]
+    assert "can't be read: No such file" in verify(store, "hill")[0]
     model_file(store).mkdir()
-    assert "can't be read: Is a directory" in store.verify("hill")[0]
+    assert "can't be read: Is a directory" in verify(store, "hill")[0]
     store.champion_file("hill").unlink()
-    assert "no model of station 'hill' has been promoted" in store.verify("hill")[-1]
+    assert "no model of station 'hill' has been promoted" in verify(store, "hill")[-1]
     assert store.all_stations() == ["hill"]
 
 
@@ -318,7 +319,7 @@ def test_the_same_model_within_a_second_is_one_version(store, trained):
     seconds = {name[:16] for name in published}
     assert len(published) == len(seconds) < 20
     assert published <= set(store.versions("hill"))
-    assert store.verify("hill") == []
+    assert verify(store, "hill") == []
 
 
 def test_old_artefacts_load_for_ever():
@@ -363,12 +364,12 @@ def test_two_writers_at_once_and_a_verifier(store, trained, retrained):
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
-        assert store.verify("hill") == []
+        assert verify(store, "hill") == []
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
     assert len(store.history("hill")) == 21
-    assert store.verify("hill") == []
+    assert verify(store, "hill") == []
 
 
 def test_a_version_must_bear_the_digest_that_it_is_named_after(store):
@@ -450,7 +451,7 @@ class TestKilledWriters:
         assert statuses[:-1] == [-signal.SIGKILL] * (step - 1)
         assert step > 15
         # The one that came through cleaned up after all the others.
-        assert store.verify("hill") == []
+        assert verify(store, "hill") == []
         assert not list(store.root.glob("hill/versions/.incoming-*"))
 
     def test_at_random_moments(self, store, trained, retrained):
@@ -471,14 +472,14 @@ class TestKilledWriters:
             entries = store.history("hill")
             self.assert_whole(store, old=entries[-2].version if len(entries) > changes_before else began_with)
         trained.publish_and_promote(store, "the last")
-        assert store.verify("hill") == []
+        assert verify(store, "hill") == []
 
     def test_what_the_history_says_is_finished_by_the_next_writer(self, store, retrained):
         """A writer that died between the history and the pointer."""
         first = store.champion("hill")
         second = retrained.publish_and_promote(store, "newer")
         store.champion_file("hill").write_text(first + "\n")
-        assert store.verify("hill")
+        assert verify(store, "hill")
         store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
         assert store.champion("hill") == second
 
@@ -499,4 +500,4 @@ class TestKilledWriters:
         retrained.publish_and_promote(store, "newer")
         assert path.read_bytes().startswith(whole)
         assert len(store.history("hill")) == 2
-        assert store.verify("hill") == []
+        assert verify(store, "hill") == []
