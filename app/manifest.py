@@ -36,13 +36,6 @@ class SetAsideValue(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Window(msgspec.Struct, frozen=True):
-    """How many days a request should bring."""
-
-    min_days: int
-    recommended_days: int
-
-
 class Manifest(msgspec.Struct, frozen=True):
     """One trained model. Fields that are added get defaults, so that old manifests stay readable."""
 
@@ -53,7 +46,6 @@ class Manifest(msgspec.Struct, frozen=True):
     recipe: dict[str, Any]
     seed: int
     columns: list[str]
-    window: Window
     span: Span
     trained_through: str
     rows: Rows

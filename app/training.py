@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from app.manifest import Manifest, Rows, SetAsideValue, Span, Window, library_versions
+from app.manifest import Manifest, Rows, SetAsideValue, Span, library_versions
 from app.readers import Record
 from app.store import Store
 from models.backtest import PointForecaster, Split, score_table
@@ -59,7 +59,6 @@ def train_station(
         recipe=msgspec.to_builtins(recipe),
         seed=seed,
         columns=list(forecaster.columns),
-        window=Window(recipe.min_days, recipe.window),
         span=Span(str(days.first), str(days.last)),
         trained_through=str(forecaster.trained_through),
         rows=Rows(len(split.training), len(split.stopping), len(split.held_out)),

@@ -26,7 +26,7 @@ class PointForecaster(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers of the issue days, cut in order of time, so that nothing is judged by what came before it.
+    """Row numbers of the issue days, cut in order of time: no model is judged on days before those it learned from.
 
     Attributes
     ----------

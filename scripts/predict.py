@@ -49,14 +49,15 @@ def predict(
         left_out = len(record.days) - len(forecasts)
         messages.print(f"{len(forecasts)} forecasts; on {left_out} days too little was known of the days before")
     else:
-        messages.print("\n".join(f"filled {date} {column}" for date, column in forecasts[0].filled), end="")
+        for date, column in forecasts[0].filled:
+            messages.print(f"filled {date} {column}")
 
 
 def every_forecast(forecaster: Forecaster, days: StationDays) -> Iterator[Forecast]:
     """Forecast from every day of a record for which the days before are enough."""
     for end in range(1, len(days) + 1):
         try:
-            yield forecaster.predict(days.part(max(0, end - forecaster.recipe.window), end))
+            yield forecaster.predict(days.part(0, end))
         except SequenceError:
             continue
 

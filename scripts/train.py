@@ -58,7 +58,7 @@ def train(
     if record.set_aside:
         shown = "; ".join(f"{s.column} of {s.date}: {s.value:g}, {s.reason}" for s in record.set_aside[:NAMED])
         more = " ..." if len(record.set_aside) > NAMED else ""
-        messages.print(f"{len(record.set_aside)} values were set aside: {shown}{more}")
+        messages.print(f"set aside {len(record.set_aside)} value(s): {shown}{more}")
     version = trained.publish_and_promote(store, reason="scripts.train")
     messages.print(f"{name}: {version} is the champion in {store.root}")
 

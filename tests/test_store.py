@@ -102,8 +102,9 @@ def test_what_a_manifest_says_beside_the_digest_changes_no_forecast(store, days)
     before = Shelf(store).get("hill").forecaster.predict(asked)
     path = model_file(store).with_name("manifest.json")
     manifest = msgspec.json.decode(path.read_bytes())
-    path.write_bytes(msgspec.json.encode(manifest | {"window": {"min_days": 1, "recommended_days": 3}}))
+    path.write_bytes(msgspec.json.encode(manifest | {"recipe": {"window": 3}, "trained_through": "1999-01-01"}))
     served = create_app(Settings(store=store.root)).test_client()
+    assert served.get("/models/hill").json["trained_through"] > "2015"
     assert served.get("/models/hill").json["window"] == {"min_days": 7, "recommended_days": 14}
     answer = served.post("/predict", json={"observations": observations(days)}).json
     assert answer["tmax"] == round(before.tmax, 2)

@@ -43,7 +43,8 @@ def _read_cells(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise RecordError(f"{path}: the file, or its first line, is empty") from None
     except pd.errors.ParserError as error:
-        raise RecordError(f"{path}: not valid CSV: {str(error).strip()}") from None
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise RecordError(f"{path}: not valid CSV: {reason}") from None
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: not UTF-8 text: {error}") from None
     table = pd.DataFrame({position: column.fillna("").str.strip() for position, column in cells.items()})
