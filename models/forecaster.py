@@ -134,7 +134,13 @@ class Forecaster:
             return windows(_scaled(table, scaler), rows, recipe.window), y.astype(np.float32)
 
         network = _network(recipe, columns)
-        plan = TrainingPlan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.clip_norm, recipe.patience)
+        plan = TrainingPlan(
+            recipe.epochs,
+            recipe.batch_size,
+            recipe.learning_rate,
+            clip_norm=recipe.clip_norm,
+            patience=recipe.patience,
+        )
         weights, _ = train(
             network, network.init(rng), examples(split.training), examples(split.stopping), plan, rng, on_epoch
         )

@@ -17,27 +17,66 @@ Parameters are one flat dictionary (``"layer0.W"``, ..., ``"head.b"``): what the
 taken over, what is saved. Nothing is remembered on an object, so one network serves many threads.
 """
 
-from models.nn.cells import CELLS, Cell, GRUCell, LSTMCell, RNNCell
-from models.nn.losses import squared_error
+from models.nn.activations import softmax
+from models.nn.cells import CELLS, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
+from models.nn.initializers import (
+    Initialization,
+    Initializer,
+    constant,
+    gaussian,
+    glorot_uniform,
+    inverse_root_uniform,
+    orthogonal,
+    zeros,
+)
+from models.nn.losses import Huber, Loss, Pinball, absolute_error, cross_entropy, half_squared_sum, squared_error
 from models.nn.network import RecurrentNetwork
-from models.nn.optimizers import Adam, clip_by_global_norm
-from models.nn.training import Epoch, TrainingPlan, predict_rows, train
-from models.nn.types import Array, Parameters
+from models.nn.optimizers import SGD, Adam, Optimizer, RMSprop, clip_by_global_norm, clip_by_value
+from models.nn.schedules import Cosine, Exponential, Schedule, Steps, Warmup
+from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_rows, train
+from models.nn.types import Array, Parameters, State
 
 __all__ = [
     "CELLS",
+    "SGD",
     "Adam",
     "Array",
     "Cell",
+    "Cosine",
     "Epoch",
+    "Exponential",
     "GRUCell",
+    "GRUResetBeforeCell",
+    "Huber",
+    "Initialization",
+    "Initializer",
     "LSTMCell",
+    "Loss",
+    "Optimizer",
     "Parameters",
+    "Pinball",
+    "RMSprop",
     "RNNCell",
     "RecurrentNetwork",
+    "Schedule",
+    "State",
+    "Steps",
     "TrainingPlan",
+    "Warmup",
+    "absolute_error",
     "clip_by_global_norm",
+    "clip_by_value",
+    "constant",
+    "cross_entropy",
+    "gaussian",
+    "glorot_uniform",
+    "half_squared_sum",
+    "inverse_root_uniform",
+    "loss_and_gradients",
+    "orthogonal",
     "predict_rows",
+    "softmax",
     "squared_error",
     "train",
+    "zeros",
 ]

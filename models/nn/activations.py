@@ -1,10 +1,61 @@
-"""Activations that NumPy does not have itself."""
+"""The nonlinearities, each with its derivative written in terms of its own output, which is what the tape holds."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from models.nn.types import Array
 
 
-def sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + exp(-a)), as tanh(a / 2) / 2 + 1 / 2, which never overflows."""
-    return 0.5 * np.tanh(0.5 * a) + 0.5
+class Activation(NamedTuple):
+    """A function of one number, applied to every element.
+
+    Attributes
+    ----------
+    apply : (a, out) -> out, where ``out`` may be ``a`` itself or None
+    slope : y -> dy / da, where y is the output
+    """
+
+    apply: Callable[[Array, Array | None], Array]
+    slope: Callable[[Array], Array]
+
+
+def identity(a: Array, out: Array | None = None) -> Array:
+    """Return a."""
+    return np.positive(a, out)
+
+
+def relu(a: Array, out: Array | None = None) -> Array:
+    """Return max(a, 0)."""
+    return np.maximum(a, 0, out=out)
+
+
+def sigmoid(a: Array, out: Array | None = None) -> Array:
+    """Return 1 / (1 + exp(-a)), as (1 + tanh(a / 2)) / 2, which never overflows."""
+    y = np.multiply(a, 0.5, out)
+    np.tanh(y, y)
+    np.multiply(y, 0.5, y)
+    return np.add(y, 0.5, y)
+
+
+def tanh(a: Array, out: Array | None = None) -> Array:
+    """Return the hyperbolic tangent of a."""
+    return np.tanh(a, out)
+
+
+def softmax(a: Array) -> Array:
+    """Return exp(a) / sum(exp(a)) over the last axis: the probabilities of classes whose scores are ``a``.
+
+    Each row is first shifted by its own largest score, which changes nothing but keeps exp from overflowing.
+    """
+    e = np.exp(a - a.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "identity": Activation(identity, np.ones_like),
+    "relu": Activation(relu, lambda y: (y > 0).astype(y.dtype)),
+    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
+    "tanh": Activation(tanh, lambda y: 1 - y * y),
+}

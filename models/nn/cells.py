@@ -1,42 +1,80 @@
-"""What happens within one time step. A new cell is one class and one line in ``CELLS``."""
+"""The recurrences. A new cell is one class and one line in ``CELLS``.
 
-from typing import Any, Protocol, TypeAlias
+Memory here is laid out for speed: time first, then rows of features or units, then the sequences of the batch side by
+side, so that a gate is one contiguous block and all products of a step are one matrix product::
+
+    a = S^T [h; x; 1]        S = [U; W; b]  stacked, (H + F + 1, gates * H)
+
+``z`` (T + 1, H + F + 1, B) holds the columns ``[h; x; 1]`` of all steps; a step reads ``z[t]`` and writes its hidden
+state to ``z[t + 1, :H]``. What else a step must remember for its backward step, it leaves on its page, ``pages[t]``.
+Who needs no gradients gives a single page, which every step uses again.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from models.nn.activations import sigmoid
-from models.nn.initializers import glorot_uniform, orthogonal
-from models.nn.types import Array, Parameters
-
-# The arrays (B, H) that one step hands to the next; the first is the hidden state, which the layer above sees.
-State: TypeAlias = tuple[Array, ...]
-
-# What a forward step keeps for its backward step; only the cell that made it looks inside.
-Cache: TypeAlias = Any
+from models.nn.activations import ACTIVATIONS, sigmoid
+from models.nn.initializers import Initialization
+from models.nn.types import Array, Parameters, aligned_empty
 
 
 class Cell(Protocol):
-    """One step of recurrence and its gradient. Cells hold no state: everything comes in and goes out."""
+    """A recurrence over T steps and its gradient. Cells hold no state: everything comes in and goes out.
 
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
+    Attributes
+    ----------
+    n_states : arrays in the state: 1 for ``(h,)``, 2 for ``(h, c)``; ``c`` lives in the last H rows of a page
+    n_blocks : blocks of H columns in the stacked weights
+    page_blocks : blocks of H rows on a page
+    """
+
+    n_states: int
+    n_blocks: int
+    page_blocks: int
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
         """Draw the parameters for ``n_in`` inputs and ``n_hidden`` units, float64."""
 
-    def initial_state(self, n_sequences: int, n_hidden: int, dtype: Any) -> State:
-        """Return the state before the first step: zeros."""
+    def stack(self, params: Parameters) -> Array:
+        """Return the parameters as one matrix (H + F + 1, n_blocks * H)."""
 
-    def forward(self, params: Parameters, x: Array, state: State) -> tuple[State, Cache]:
-        """Take one step from ``state`` with input ``x`` (B, F)."""
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``."""
 
-    def backward(self, params: Parameters, d_state: State, cache: Cache) -> tuple[Array, State, Parameters]:
-        """Carry the gradient of the state after the step back to ``x``, the state before and the parameters."""
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Go every step back.
+
+        Parameters
+        ----------
+        d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer
+        d_state : each (H, B), the gradient of the state after the last step; overwritten
+
+        Returns
+        -------
+        d_a : (T, n_blocks * H, B), the gradient of each step's product
+        d_state : the gradient of the state before the first step
+        """
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradient of every parameter, summed over steps and sequences."""
 
 
+def weight_gradient(columns: Array, d_a: Array) -> Array:
+    """Return the sum over steps of ``columns`` (T, K, B) times ``d_a`` (T, M, B) transposed: (K, M)."""
+    return np.asarray(np.matmul(d_a, columns.transpose(0, 2, 1)).sum(axis=0).T)
+
+
+@dataclass(frozen=True)
 class RNNCell:
     """The plain recurrent cell.
 
     ::
 
-        h' = tanh(x W + h U + b)
+        h' = g(x W + h U + b)        g: tanh, relu, sigmoid or identity
 
     with ``W`` (F, H), ``U`` (H, H), ``b`` (H,) and the state ``(h,)``.
 
@@ -45,31 +83,65 @@ class RNNCell:
     Elman (1990), Finding structure in time.
     """
 
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw ``W`` by Glorot's rule and ``U`` orthogonal; ``b`` starts at zero."""
-        return {
-            "W": glorot_uniform(rng, n_in, n_hidden),
-            "U": orthogonal(rng, n_hidden),
-            "b": np.zeros(n_hidden),
-        }
+    activation: str = "tanh"
 
-    def initial_state(self, n_sequences: int, n_hidden: int, dtype: Any) -> State:
-        """Return zeros (B, H)."""
-        return (np.zeros((n_sequences, n_hidden), dtype),)
+    n_states = 1
+    n_blocks = 1
+    page_blocks = 0
 
-    def forward(self, params: Parameters, x: Array, state: State) -> tuple[State, Cache]:
-        """Take one step; see the equation of the class."""
-        (h_before,) = state
-        h = np.tanh(x @ params["W"] + h_before @ params["U"] + params["b"])
-        return (h,), (x, h_before, h)
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=1)
 
-    def backward(self, params: Parameters, d_state: State, cache: Cache) -> tuple[Array, State, Parameters]:
-        """Differentiate the equation of the class; ``d_a`` belongs to the sum inside tanh, whose slope is 1 - h'^2."""
-        (d_h,) = d_state
-        x, h_before, h = cache
-        d_a = d_h * (1.0 - h * h)
-        grads = {"W": x.T @ d_a, "U": h_before.T @ d_a, "b": d_a.sum(axis=0)}
-        return d_a @ params["W"].T, (d_a @ params["U"].T,), grads
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``."""
+        return _stacked(params)
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equation of the class."""
+        S, H = stacked.T, stacked.shape[1]
+        activate = ACTIVATIONS[self.activation].apply
+        for z_t, h in zip(z, z[1:, :H], strict=False):
+            np.dot(S, z_t, h)
+            activate(h, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equation of the class: ``d_a = d_h g'(a)``, and through ``U`` to the state before."""
+        H = stacked.shape[1]
+        U = stacked[:H]
+        (d,) = d_state
+        slope = ACTIVATIONS[self.activation].slope(z[1:, :H])
+        d_a = aligned_empty(d_h.shape, d_h.dtype)
+        for t in reversed(range(len(d_h))):
+            np.add(d, d_h[t], d)
+            np.multiply(d, slope[t], d_a[t])
+            np.dot(U, d_a[t], d)
+        return d_a, (d,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``."""
+        return _unstacked(weight_gradient(z[:-1], d_a), d_a.shape[1])
+
+
+class LSTMPage(NamedTuple):
+    """What a step of the LSTM leaves behind: ``c`` is from before the step, ``tanh_c`` from after it."""
+
+    gates: Array
+    ifo: Array
+    i: Array
+    f: Array
+    o: Array
+    g: Array
+    tanh_c: Array
+    c: Array
+
+    @classmethod
+    def of(cls, page: Array) -> "LSTMPage":
+        """Name the rows of ``page`` (6H, B)."""
+        H = len(page) // 6
+        return cls(page[: 4 * H], page[: 3 * H], *page.reshape(6, H, -1))
 
 
 class LSTMCell:
@@ -90,44 +162,77 @@ class LSTMCell:
     network remembers, are Gers, Schmidhuber and Cummins (2000), Learning to forget.
     """
 
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw each block of ``W`` by Glorot's rule and of ``U`` orthogonal; the forget gate's bias starts at 1."""
-        bias = np.zeros(4 * n_hidden)
-        bias[n_hidden : 2 * n_hidden] = 1.0
-        return _gated_parameters(rng, n_in, n_hidden, n_gates=4) | {"b": bias}
+    n_states = 2
+    n_blocks = 4
+    page_blocks = 6
 
-    def initial_state(self, n_sequences: int, n_hidden: int, dtype: Any) -> State:
-        """Return zeros for h and c, each (B, H)."""
-        return np.zeros((n_sequences, n_hidden), dtype), np.zeros((n_sequences, n_hidden), dtype)
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``; 1 is added to the forget gate's bias."""
+        params = rules.cell(rng, n_in, n_hidden, n_gates=4)
+        params["b"][n_hidden : 2 * n_hidden] += 1
+        return params
 
-    def forward(self, params: Parameters, x: Array, state: State) -> tuple[State, Cache]:
-        """Take one step; see the equations of the class."""
-        h_before, c_before = state
-        H = h_before.shape[1]
-        a = x @ params["W"] + h_before @ params["U"] + params["b"]
-        gates = sigmoid(a[:, : 3 * H])
-        i, f, o = gates[:, :H], gates[:, H : 2 * H], gates[:, 2 * H :]
-        g = np.tanh(a[:, 3 * H :])
-        c = f * c_before + i * g
-        tanh_c = np.tanh(c)
-        return (o * tanh_c, c), (x, h_before, c_before, i, f, o, g, tanh_c)
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``, with the blocks of columns i, f, o, g."""
+        return _stacked(params)
 
-    def backward(self, params: Parameters, d_state: State, cache: Cache) -> tuple[Array, State, Parameters]:
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        S, H = stacked.T, stacked.shape[1] // 4
+        product = aligned_empty((H, z.shape[2]), z.dtype)
+        leaves = _leaf_through([LSTMPage.of(page) for page in pages], len(z))
+        for z_t, h, page, after in zip(z, z[1:, :H], leaves, leaves[1:], strict=False):
+            np.dot(S, z_t, page.gates)
+            sigmoid(page.ifo, page.ifo)
+            np.tanh(page.g, page.g)
+            np.multiply(page.i, page.g, product)
+            np.multiply(page.f, page.c, after.c)
+            np.add(after.c, product, after.c)
+            np.tanh(after.c, page.tanh_c)
+            np.multiply(page.o, page.tanh_c, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Differentiate the equations of the class, from the last to the first."""
-        d_h, d_c_after = d_state
-        x, h_before, c_before, i, f, o, g, tanh_c = cache
-        d_c = d_c_after + d_h * o * (1.0 - tanh_c * tanh_c)
-        d_a = np.concatenate(
-            [
-                d_c * g * i * (1.0 - i),
-                d_c * c_before * f * (1.0 - f),
-                d_h * tanh_c * o * (1.0 - o),
-                d_c * i * (1.0 - g * g),
-            ],
-            axis=1,
-        )
-        grads = {"W": x.T @ d_a, "U": h_before.T @ d_a, "b": d_a.sum(axis=0)}
-        return d_a @ params["W"].T, (d_a @ params["U"].T, d_c * f), grads
+        T, H, B = d_h.shape
+        U = stacked[:H]
+        dh, dc = d_state
+        d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = LSTMPage.of(pages[t])
+            d_i, d_f, d_o, d_g = d_a[t].reshape(4, H, B)
+            dh += d_h[t]
+            dc += dh * page.o * (1 - page.tanh_c * page.tanh_c)
+            np.multiply(dc, page.g, d_i)
+            np.multiply(dc, page.c, d_f)
+            np.multiply(dh, page.tanh_c, d_o)
+            np.multiply(dc, page.i, d_g)
+            d_a[t, : 3 * H] *= page.ifo * (1 - page.ifo)
+            d_g *= 1 - page.g * page.g
+            dc *= page.f
+            np.dot(U, d_a[t], dh)
+        return d_a, (dh, dc)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``."""
+        return _unstacked(weight_gradient(z[:-1], d_a), d_a.shape[1] // 4)
+
+
+class GRUPage(NamedTuple):
+    """What a step of a GRU leaves behind; ``m`` is what the reset gate is applied to, or what comes of it."""
+
+    rz: Array
+    r: Array
+    z: Array
+    n: Array
+    m: Array
+
+    @classmethod
+    def of(cls, page: Array) -> "GRUPage":
+        """Name the rows of ``page`` (4H, B)."""
+        H = len(page) // 4
+        return cls(page[: 2 * H], *page.reshape(4, H, -1))
 
 
 class GRUCell:
@@ -136,63 +241,182 @@ class GRUCell:
     ::
 
         r, z = sigmoid(x W + b + h U + c)          reset and update gate: the first two blocks of columns
-        n    = tanh(x W + b + r * (h U + c))       candidate: the third block
+        m    = h U + c                             what is remembered: the third block, without x
+        n    = tanh(x W + b + r * m)               candidate: the third block
         h'   = (1 - z) * n + z * h
 
     with ``W`` (F, 3H), ``U`` (H, 3H), ``b``, ``c`` (3H,) and the state ``(h,)``.
 
     References
     ----------
-    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder.
+    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; the reset gate after the product is
+    the first version of that paper, and what accelerators compute.
     """
 
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int) -> Parameters:
-        """Draw each block of ``W`` by Glorot's rule and of ``U`` orthogonal; the biases start at zero."""
-        return _gated_parameters(rng, n_in, n_hidden, n_gates=3) | {
-            "b": np.zeros(3 * n_hidden),
-            "c": np.zeros(3 * n_hidden),
-        }
+    n_states = 1
+    n_blocks = 4
+    page_blocks = 4
 
-    def initial_state(self, n_sequences: int, n_hidden: int, dtype: Any) -> State:
-        """Return zeros (B, H)."""
-        return (np.zeros((n_sequences, n_hidden), dtype),)
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U``, ``b`` and ``c``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=3) | {"c": rules.biases(rng, n_hidden, n_gates=3)}
 
-    def forward(self, params: Parameters, x: Array, state: State) -> tuple[State, Cache]:
-        """Take one step; see the equations of the class."""
-        (h_before,) = state
-        H = h_before.shape[1]
-        from_x = x @ params["W"] + params["b"]
-        from_h = h_before @ params["U"] + params["c"]
-        gates = sigmoid(from_x[:, : 2 * H] + from_h[:, : 2 * H])
-        r, z = gates[:, :H], gates[:, H:]
-        recalled = from_h[:, 2 * H :]
-        n = np.tanh(from_x[:, 2 * H :] + r * recalled)
-        return (n + z * (h_before - n),), (x, h_before, r, z, n, recalled)
+    def stack(self, params: Parameters) -> Array:
+        """Return the columns of r, z, n and m: n has none of ``U`` and ``c``, m none of ``W`` and ``b``."""
+        W, U, b, c = (params[name] for name in "WUbc")
+        H, n_in = len(U), len(W)
+        stacked = np.zeros((H + n_in + 1, 4 * H), U.dtype)
+        stacked[:H, : 2 * H] = U[:, : 2 * H]
+        stacked[:H, 3 * H :] = U[:, 2 * H :]
+        stacked[H:-1, : 3 * H] = W
+        stacked[-1, : 3 * H] = b
+        stacked[-1, : 2 * H] += c[: 2 * H]
+        stacked[-1, 3 * H :] = c[2 * H :]
+        return stacked
 
-    def backward(self, params: Parameters, d_state: State, cache: Cache) -> tuple[Array, State, Parameters]:
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        S, H = stacked.T, stacked.shape[1] // 4
+        product = aligned_empty((H, z.shape[2]), z.dtype)
+        leaves = _leaf_through(list(pages), len(z))
+        names = _leaf_through([GRUPage.of(page) for page in pages], len(z))
+        for z_t, h, gates, page in zip(z, z[1:, :H], leaves, names, strict=False):
+            np.dot(S, z_t, gates)
+            sigmoid(page.rz, page.rz)
+            np.multiply(page.r, page.m, product)
+            np.add(page.n, product, page.n)
+            np.tanh(page.n, page.n)
+            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
+            np.multiply(h, page.z, h)
+            np.add(h, page.n, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Differentiate the equations of the class, from the last to the first."""
-        (d_h,) = d_state
-        x, h_before, r, z, n, recalled = cache
-        d_n = d_h * (1.0 - z) * (1.0 - n * n)
-        d_r = d_n * recalled * r * (1.0 - r)
-        d_z = d_h * (h_before - n) * z * (1.0 - z)
-        d_from_x = np.concatenate([d_r, d_z, d_n], axis=1)
-        d_from_h = np.concatenate([d_r, d_z, d_n * r], axis=1)
-        grads = {
-            "W": x.T @ d_from_x,
-            "U": h_before.T @ d_from_h,
-            "b": d_from_x.sum(axis=0),
-            "c": d_from_h.sum(axis=0),
-        }
-        return d_from_x @ params["W"].T, (d_from_h @ params["U"].T + d_h * z,), grads
+        T, H, B = d_h.shape
+        U = stacked[:H]
+        (dh,) = d_state
+        d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = GRUPage.of(pages[t])
+            d_r, d_z, d_n, d_m = d_a[t].reshape(4, H, B)
+            dh += d_h[t]
+            np.multiply(dh, 1 - page.z, d_n)
+            d_n *= 1 - page.n * page.n
+            np.multiply(d_n, page.r, d_m)
+            np.multiply(d_n, page.m, d_r)
+            np.multiply(dh, z[t, :H] - page.n, d_z)
+            d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
+            dh *= page.z
+            dh += U @ d_a[t]
+        return d_a, (dh,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
+        d = weight_gradient(z[:-1], d_a)
+        H = d.shape[1] // 4
+        of_h = np.delete(d, slice(2 * H, 3 * H), axis=1)  # r, z, m
+        return {"W": d[H:-1, : 3 * H], "U": of_h[:H], "b": d[-1, : 3 * H], "c": of_h[-1]}
 
 
-def _gated_parameters(rng: np.random.Generator, n_in: int, n_hidden: int, n_gates: int) -> Parameters:
-    """Draw ``W`` (F, gates * H) and ``U`` (H, gates * H), a block of columns for each gate."""
-    return {
-        "W": np.hstack([glorot_uniform(rng, n_in, n_hidden) for _ in range(n_gates)]),
-        "U": np.hstack([orthogonal(rng, n_hidden) for _ in range(n_gates)]),
-    }
+class GRUResetBeforeCell:
+    """The gated recurrent unit, with the reset gate applied to the state before the product.
+
+    ::
+
+        r, z = sigmoid(x W + h U + b)              reset and update gate: the first two blocks of columns
+        n    = tanh(x W + (r * h) U + b)           candidate: the third block
+        h'   = (1 - z) * n + z * h
+
+    with ``W`` (F, 3H), ``U`` (H, 3H), ``b`` (3H,) and the state ``(h,)``.
+
+    References
+    ----------
+    Chung et al. (2014), Empirical evaluation of gated recurrent neural networks on sequence modeling.
+    """
+
+    n_states = 1
+    n_blocks = 3
+    page_blocks = 4
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=3)
+
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``, with the blocks of columns r, z, n."""
+        return _stacked(params)
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        H = stacked.shape[1] // 3
+        S_rz, S_n, U_n = stacked[:, : 2 * H].T, stacked[H:, 2 * H :].T, stacked[:H, 2 * H :].T
+        leaves = _leaf_through([GRUPage.of(page) for page in pages], len(z))
+        for z_t, h, page in zip(z, z[1:, :H], leaves, strict=False):
+            np.dot(S_rz, z_t, page.rz)
+            sigmoid(page.rz, page.rz)
+            np.multiply(page.r, z_t[:H], page.m)
+            np.dot(S_n, z_t[H:], page.n)
+            np.add(page.n, U_n @ page.m, page.n)
+            np.tanh(page.n, page.n)
+            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
+            np.multiply(h, page.z, h)
+            np.add(h, page.n, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equations of the class, from the last to the first."""
+        T, H, B = d_h.shape
+        U_rz, U_n = stacked[:H, : 2 * H], stacked[:H, 2 * H :]
+        (dh,) = d_state
+        d_a = aligned_empty((T, 3 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = GRUPage.of(pages[t])
+            d_r, d_z, d_n = d_a[t].reshape(3, H, B)
+            h_before = z[t, :H]
+            dh += d_h[t]
+            np.multiply(dh, 1 - page.z, d_n)
+            d_n *= 1 - page.n * page.n
+            d_m = U_n @ d_n
+            np.multiply(d_m, h_before, d_r)
+            np.multiply(dh, h_before - page.n, d_z)
+            d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
+            dh *= page.z
+            dh += d_m * page.r + U_rz @ d_a[t, : 2 * H]
+        return d_a, (dh,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``; the third block of ``U`` was fed ``r * h`` instead of h."""
+        d = weight_gradient(z[:-1], d_a)
+        H = d.shape[1] // 3
+        d[:H, 2 * H :] = weight_gradient(pages[:-1, 3 * H :], d_a[:, 2 * H :])
+        return _unstacked(d, H)
 
 
-CELLS: dict[str, Cell] = {"rnn": RNNCell(), "gru": GRUCell(), "lstm": LSTMCell()}
+Leaf = TypeVar("Leaf")
+
+
+def _leaf_through(pages: list[Leaf], n: int) -> list[Leaf]:
+    """Return a page for each of ``n`` columns; a single page serves all of them."""
+    return pages * n if len(pages) == 1 else pages
+
+
+def _stacked(params: Parameters) -> Array:
+    return np.concatenate((params["U"], params["W"], params["b"][None]))
+
+
+def _unstacked(stacked: Array, n_hidden: int) -> Parameters:
+    return {"W": stacked[n_hidden:-1], "U": stacked[:n_hidden], "b": stacked[-1]}
+
+
+CELLS: dict[str, Cell] = {
+    "rnn": RNNCell(),
+    "rnn-relu": RNNCell("relu"),
+    "rnn-sigmoid": RNNCell("sigmoid"),
+    "rnn-identity": RNNCell("identity"),
+    "lstm": LSTMCell(),
+    "gru": GRUCell(),
+    "gru-reset-before": GRUResetBeforeCell(),
+}

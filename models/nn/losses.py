@@ -1,19 +1,101 @@
-"""What training makes small: each loss returns its value and its gradient."""
+"""What training makes small: each loss returns its value and its gradient with respect to the prediction.
 
+Every loss but one is a mean over all elements, so that its size does not depend on how many there are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from models.nn.activations import softmax
 from models.nn.types import Array
+
+# (prediction, target) -> (value, gradient of the shape of the prediction). Unless said otherwise both have one shape.
+Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 
 
 def squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Mean squared error over every element, and its gradient with respect to ``prediction``.
+    """Mean of (prediction - target)^2."""
+    difference = prediction - target
+    return float((difference * difference).mean()), difference * (2.0 / difference.size)
+
+
+def half_squared_sum(prediction: Array, target: Array) -> tuple[float, Array]:
+    """Half the sum of (prediction - target)^2, whose gradient is the difference itself."""
+    difference = prediction - target
+    return 0.5 * float((difference * difference).sum()), difference
+
+
+def absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
+    """Mean of |prediction - target|, which makes a forecast the median; where they are equal the gradient is 0."""
+    difference = prediction - target
+    return float(np.abs(difference).mean()), np.sign(difference) / difference.size
+
+
+@dataclass(frozen=True)
+class Huber:
+    """Squared error near the target, absolute error beyond ``delta``, joined so that the slope has no jump.
+
+    ::
+
+        d = |prediction - target|;    d^2 / 2 where d <= delta, delta (d - delta / 2) beyond
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter.
+    """
+
+    delta: float = 1.0
+
+    def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
+        """Return the mean over all elements, and its gradient."""
+        difference = prediction - target
+        clipped = np.clip(difference, -self.delta, self.delta)
+        value = float((clipped * (difference - 0.5 * clipped)).mean())
+        return value, clipped / difference.size
+
+
+@dataclass(frozen=True)
+class Pinball:
+    """The loss that makes output k the quantile of ``probabilities[k]``.
+
+    ::
+
+        p (target - prediction) where the prediction is too low, (1 - p) (prediction - target) where it is too high
+
+    Predictions are (..., K) for K probabilities; targets (..., 1), or (..., K).
+
+    References
+    ----------
+    Koenker and Bassett (1978), Regression quantiles.
+    """
+
+    probabilities: tuple[float, ...]
+
+    def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
+        """Return the mean over all elements, and its gradient; where they are equal the gradient is 0."""
+        p = np.asarray(self.probabilities, prediction.dtype)
+        difference = prediction - target
+        slope = (difference > 0) - p * (difference != 0)
+        return float((slope * difference).mean()), slope.astype(prediction.dtype) / difference.size
+
+
+def cross_entropy(scores: Array, target: Array) -> tuple[float, Array]:
+    """Mean over the rows of -sum(target log softmax(scores)).
 
     Parameters
     ----------
-    prediction, target : of one shape
+    scores : (..., K), what softmax makes probabilities of
+    target : (..., K), probabilities; 1 for the class and 0 elsewhere where it is known
 
-    Returns
-    -------
-    value : mean of (prediction - target)^2
-    gradient : 2 (prediction - target) / size, of the shape of ``prediction``
+    References
+    ----------
+    Bridle (1990), Probabilistic interpretation of feedforward classification network outputs; that the gradient is
+    the difference of the probabilities is worked out there.
     """
-    difference = prediction - target
-    return float((difference * difference).mean()), difference * (2.0 / difference.size)
+    rows = scores.size // scores.shape[-1]
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return -float((target * log_probabilities).sum()) / rows, (softmax(scores) - target) / rows

@@ -1,24 +1,45 @@
-"""Cells unrolled over time, stacked in layers, with a linear head on the last hidden state."""
+"""Cells unrolled over time, stacked in layers, with a linear head on the hidden states of the top layer."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from models.nn.cells import CELLS, Cache, Cell, State
-from models.nn.initializers import glorot_uniform
-from models.nn.types import Array, Parameters
+from models.nn.cells import CELLS, Cell
+from models.nn.initializers import DEFAULT_INITIALIZATION, Initialization
+from models.nn.types import Array, Parameters, State, aligned_empty
 
-# What `forward` keeps for `backward`: a cache for each layer and step, and the last hidden state.
-Tape: TypeAlias = tuple[list[list[Cache]], Array]
+
+class LayerTape(NamedTuple):
+    """What the backward pass of one layer needs; see `models.nn.cells` for the first three.
+
+    Attributes
+    ----------
+    kept : (T, H, B), what dropout multiplied the layer's hidden states by on their way up; None where it did not
+    """
+
+    stacked: Array
+    z: Array
+    pages: Array
+    kept: Array | None
+
+
+# What `forward` keeps for `backward`, layer by layer.
+Tape = list[LayerTape]
 
 
 @dataclass(frozen=True)
 class RecurrentNetwork:
     """The shape of a network; its parameters are a value that goes in and out.
 
-    ``L`` layers of one kind of cell, each fed by the hidden states of the one below, then
-    ``y = h_T head.W + head.b`` from the last hidden state of the top layer.
+    ``L`` layers of one kind of cell, each fed by the hidden states of the one below, then a linear head on the top
+    layer, ``y = h head.W + head.b``: on the last hidden state, or on that of every step.
+
+    Attributes
+    ----------
+    cell_name : one of ``CELLS``
+    output : "last" gives y (B, O), "every" gives y (B, T, O)
+    dropout : the share of hidden states that a layer above does not see, in training only
     """
 
     cell_name: str
@@ -26,24 +47,28 @@ class RecurrentNetwork:
     n_hidden: int
     n_layers: int = 1
     n_outputs: int = 1
+    output: Literal["last", "every"] = "last"
+    dropout: float = 0.0
 
     @property
     def cell(self) -> Cell:
         """The recurrence that is unrolled."""
         return CELLS[self.cell_name]
 
-    def init(self, rng: np.random.Generator, dtype: Any = np.float32) -> Parameters:
-        """Draw the parameters of every layer (by the cell's own rule) and of the head (Glorot's rule, zero bias)."""
+    def init(
+        self, rng: np.random.Generator, dtype: Any = np.float32, rules: Initialization = DEFAULT_INITIALIZATION
+    ) -> Parameters:
+        """Draw the parameters of every layer and of the head."""
         params: Parameters = {}
         for layer in range(self.n_layers):
             n_in = self.n_hidden if layer else self.n_inputs
-            params |= _prefixed(layer, self.cell.init(rng, n_in, self.n_hidden))
-        params["head.W"] = glorot_uniform(rng, self.n_hidden, self.n_outputs)
+            params |= _prefixed(layer, self.cell.init(rng, n_in, self.n_hidden, rules))
+        params["head.W"] = rules.head(rng, self.n_hidden, self.n_outputs)
         params["head.b"] = np.zeros(self.n_outputs)
         return {name: value.astype(dtype) for name, value in params.items()}
 
     def forward(
-        self, params: Parameters, x: Array, state: list[State] | None = None
+        self, params: Parameters, x: Array, state: list[State] | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, list[State], Tape]:
         """Unroll over every step of ``x``.
 
@@ -52,80 +77,114 @@ class RecurrentNetwork:
         params : as `init` makes them
         x : (B, T, F), of the dtype of the parameters
         state : a state for each layer; zeros where it is not given
+        rng : draws what dropout drops; without it nothing is dropped
 
         Returns
         -------
-        y : (B, O)
+        y : (B, O) or (B, T, O)
         state : the final state of each layer
         tape : what `backward` needs
         """
-        state = state or self.initial_state(len(x), params["head.W"].dtype)
-        steps = list(np.ascontiguousarray(x.transpose(1, 0, 2)))
-        final, caches = [], []
-        for layer, layer_state in enumerate(state):
-            layer_params = _of_layer(layer, params)
-            layer_caches = []
-            for t, x_t in enumerate(steps):
-                layer_state, cache = self.cell.forward(layer_params, x_t, layer_state)  # noqa: PLW2901
-                steps[t] = layer_state[0]
-                layer_caches.append(cache)
-            final.append(layer_state)
-            caches.append(layer_caches)
-        top = steps[-1]
-        return top @ params["head.W"] + params["head.b"], final, (caches, top)
+        return self._forward(params, x, state, rng, keep=True)
 
-    def predict(self, params: Parameters, x: Array) -> Array:
-        """Return only the outputs (B, O) of `forward`."""
-        return self.forward(params, x)[0]
+    def predict(self, params: Parameters, x: Array, state: list[State] | None = None) -> Array:
+        """Return only the outputs of `forward`, in less time and memory."""
+        return self._forward(params, x, state, None, keep=False)[0]
 
-    def backward(self, params: Parameters, d_y: Array, tape: Tape) -> tuple[Parameters, Array, list[State]]:
+    def _forward(
+        self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
+    ) -> tuple[Array, list[State], Tape]:
+        h = x.transpose(1, 2, 0)
+        final, tape = [], Tape()
+        for layer in range(self.n_layers):
+            stacked = self.cell.stack(_of_layer(layer, params))
+            z, pages = self._columns(stacked, h, state[layer] if state else None, keep)
+            self.cell.forward(stacked, z, pages)
+            h = z[1:, : self.n_hidden]
+            kept = None
+            if rng is not None and self.dropout and layer < self.n_layers - 1:
+                kept = (rng.random(h.shape) >= self.dropout).astype(h.dtype) / (1 - self.dropout)
+                h = h * kept
+            final.append(self._state(z, pages))
+            tape.append(LayerTape(stacked, z, pages, kept))
+        return self._head(params, h), final, tape
+
+    def _columns(self, stacked: Array, x: Array, state: State | None, keep: bool) -> tuple[Array, Array]:
+        """Lay out the columns ``[h; x; 1]`` of every step and the pages of the tape, or one page without a tape."""
+        T, _, B = x.shape
+        H, dtype = self.n_hidden, stacked.dtype
+        z = aligned_empty((T + 1, len(stacked), B), dtype)
+        pages = aligned_empty((T + 1 if keep else 1, self.cell.page_blocks * H, B), dtype)
+        z[:-1, H:-1] = x
+        z[:, -1] = 1
+        z[0, :H] = state[0].T if state else 0
+        if self.cell.n_states > 1:
+            pages[0, -H:] = state[1].T if state else 0
+        return z, pages
+
+    def _state(self, z: Array, pages: Array) -> State:
+        """Return the state after the last step."""
+        H = self.n_hidden
+        return tuple(array.T.copy() for array in (z[-1, :H], pages[-1, -H:])[: self.cell.n_states])
+
+    def _head(self, params: Parameters, h: Array) -> Array:
+        W, b = params["head.W"], params["head.b"]
+        if self.output == "last":
+            return np.asarray(np.dot(h[-1].T, W) + b)
+        return np.asarray(np.matmul(h.transpose(2, 0, 1), W) + b)
+
+    def backward(
+        self, params: Parameters, d_y: Array, tape: Tape, *, inputs: bool = True
+    ) -> tuple[Parameters, Array | None, list[State]]:
         """Backpropagation through time, over every step and layer of the tape.
 
         Parameters
         ----------
         params : those that `forward` was given
-        d_y : (B, O), gradient of the loss with respect to the outputs
+        d_y : of the shape of y, gradient of the loss with respect to the outputs
         tape : from `forward`
+        inputs : whether the gradient of the inputs is wanted too
 
         Returns
         -------
         grads : gradient of every parameter, with the keys of ``params``
-        d_x : (B, T, F), gradient of the inputs
+        d_x : (B, T, F), gradient of the inputs; None where it is not wanted
         d_state : gradient of the initial state of each layer
 
         References
         ----------
         Werbos (1990), Backpropagation through time: what it does and how to do it.
         """
-        caches, top = tape
-        grads: Parameters = {"head.W": top.T @ d_y, "head.b": d_y.sum(axis=0)}
-        # Gradient that reaches each hidden state of the top layer from above: the head looks at the last step alone.
-        d_steps: list[Array] = [np.zeros_like(top)] * (len(caches[0]) - 1) + [d_y @ params["head.W"].T]
-        d_initial: list[State] = []
+        H = self.n_hidden
+        grads, d_h = self._head_backward(params, d_y, tape[-1].z[1:, :H])
+        d_initial = list[State]()
         for layer in reversed(range(self.n_layers)):
-            d_steps, d_state, layer_grads = self._layer_backward(_of_layer(layer, params), d_steps, caches[layer])
-            grads |= _prefixed(layer, layer_grads)
-            d_initial.insert(0, d_state)
-        return grads, np.stack(d_steps, axis=1), d_initial
+            stacked, z, pages, kept = tape[layer]
+            if kept is not None:
+                d_h *= kept
+            d_final = tuple(np.zeros_like(d_h[0]) for _ in range(self.cell.n_states))
+            d_a, d_state = self.cell.backward(stacked, z, pages, d_h, d_final)
+            grads |= _prefixed(layer, self.cell.gradients(z, pages, d_a))
+            d_initial.insert(0, tuple(array.T for array in d_state))
+            if layer or inputs:
+                d_h = np.matmul(stacked[H:-1], d_a)
+        return grads, d_h.transpose(2, 0, 1) if inputs else None, d_initial
 
-    def _layer_backward(
-        self, params: Parameters, d_steps: list[Array], caches: list[Cache]
-    ) -> tuple[list[Array], State, Parameters]:
-        """Walk one layer from the last step to the first; ``d_steps`` (B, H) each become gradients of its inputs."""
-        grads = {name: np.zeros_like(value) for name, value in params.items()}
-        d_state = self.cell.initial_state(len(d_steps[-1]), self.n_hidden, d_steps[-1].dtype)
-        d_inputs = []
-        for d_above, cache in zip(reversed(d_steps), reversed(caches), strict=True):
-            d_state = (d_state[0] + d_above, *d_state[1:])
-            d_x, d_state, step_grads = self.cell.backward(params, d_state, cache)
-            d_inputs.append(d_x)
-            for name, grad in step_grads.items():
-                grads[name] += grad
-        return d_inputs[::-1], d_state, grads
+    def _head_backward(self, params: Parameters, d_y: Array, h: Array) -> tuple[Parameters, Array]:
+        """Return the head's gradients, and the gradient (T, H, B) that reaches each hidden state of the top layer."""
+        W = params["head.W"]
+        if self.output == "last":
+            d_h = np.zeros(h.shape, h.dtype)
+            np.dot(W, d_y.T, d_h[-1])
+            return {"head.W": h[-1] @ d_y, "head.b": d_y.sum(axis=0)}, d_h
+        by_step = np.ascontiguousarray(d_y.transpose(1, 2, 0))
+        d_W = np.matmul(h, by_step.transpose(0, 2, 1)).sum(axis=0)
+        return {"head.W": d_W, "head.b": by_step.sum(axis=(0, 2))}, np.matmul(W, by_step)
 
     def initial_state(self, n_sequences: int, dtype: Any = np.float32) -> list[State]:
-        """Return the zero state of each layer for ``n_sequences`` sequences."""
-        return [self.cell.initial_state(n_sequences, self.n_hidden, dtype) for _ in range(self.n_layers)]
+        """Return the zero state of each layer for ``n_sequences`` sequences: arrays (B, H)."""
+        shape = (n_sequences, self.n_hidden)
+        return [tuple(np.zeros(shape, dtype) for _ in range(self.cell.n_states)) for _ in range(self.n_layers)]
 
 
 def _of_layer(layer: int, params: Parameters) -> Parameters:

@@ -1,11 +1,83 @@
-"""How the weights move: an optimiser turns gradients into the next parameters; its memory is a value of its own."""
+"""How the weights move: an optimiser turns gradients into the next parameters; its memory is a value of its own.
+
+The letters are the papers': ``theta`` the parameters, ``g`` their gradients, ``alpha`` the learning rate, which each
+step is given, so that it can change from step to step. Nothing is changed in place.
+"""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from models.nn.types import Parameters
+
+Memory = TypeVar("Memory")
+
+
+class Optimizer(Protocol[Memory]):
+    """A rule for steps."""
+
+    def init(self, params: Parameters) -> Memory:
+        """Return the memory before the first step."""
+
+    def step(self, params: Parameters, grads: Parameters, memory: Memory, alpha: float) -> tuple[Parameters, Memory]:
+        """Return the parameters and the memory after one step of learning rate ``alpha``."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, with momentum where it is not 0.
+
+    ::
+
+        v' = momentum v + g            theta' = theta - alpha v'
+
+    References
+    ----------
+    Polyak (1964), Some methods of speeding up the convergence of iteration methods; in the form of Sutskever et al.
+    (2013), On the importance of initialization and momentum in deep learning, with the learning rate outside.
+    """
+
+    momentum: float = 0.0
+
+    def init(self, params: Parameters) -> Parameters:
+        """Return the velocity v before the first step: zero."""
+        return _zeros_like(params)
+
+    def step(
+        self, params: Parameters, grads: Parameters, memory: Parameters, alpha: float
+    ) -> tuple[Parameters, Parameters]:
+        """Take one step; see the equation of the class."""
+        v = {k: self.momentum * memory[k] + g for k, g in grads.items()} if self.momentum else grads
+        return {k: theta - alpha * v[k] for k, theta in params.items()}, v
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """Steps divided by the running size of the gradient.
+
+    ::
+
+        v' = rho v + (1 - rho) g^2     theta' = theta - alpha g / (sqrt(v') + epsilon)
+
+    References
+    ----------
+    Tieleman and Hinton (2012), Lecture 6.5: rmsprop.
+    """
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+
+    def init(self, params: Parameters) -> Parameters:
+        """Return the mean square v before the first step: zero."""
+        return _zeros_like(params)
+
+    def step(
+        self, params: Parameters, grads: Parameters, memory: Parameters, alpha: float
+    ) -> tuple[Parameters, Parameters]:
+        """Take one step; see the equation of the class."""
+        v = {k: self.rho * memory[k] + (1 - self.rho) * g * g for k, g in grads.items()}
+        return {k: theta - alpha * grads[k] / (np.sqrt(v[k]) + self.epsilon) for k, theta in params.items()}, v
 
 
 class AdamMemory(NamedTuple):
@@ -18,38 +90,45 @@ class AdamMemory(NamedTuple):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adaptive moment estimation; the letters are the paper's.
+    """Adaptive moment estimation; with ``weight_decay`` it is AdamW.
 
     ::
 
         m' = beta1 m + (1 - beta1) g            v' = beta2 v + (1 - beta2) g^2
         theta' = theta - alpha (m' / (1 - beta1^t)) / (sqrt(v' / (1 - beta2^t)) + epsilon)
+                       - alpha weight_decay theta
+
+    Biases, which are the parameters with one axis, do not decay.
 
     References
     ----------
-    Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1.
+    Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1; Loshchilov and Hutter (2019),
+    Decoupled weight decay regularization, algorithm 2, in PyTorch's form, where the learning rate scales the decay.
     """
 
-    alpha: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
 
     def init(self, params: Parameters) -> AdamMemory:
         """Return the memory before the first step: zero moments."""
-        zeros = {name: np.zeros_like(value) for name, value in params.items()}
-        return AdamMemory(0, zeros, zeros)
+        return AdamMemory(0, _zeros_like(params), _zeros_like(params))
 
-    def step(self, params: Parameters, grads: Parameters, memory: AdamMemory) -> tuple[Parameters, AdamMemory]:
-        """Return the parameters and the memory after one step along ``grads``; nothing is changed in place."""
+    def step(
+        self, params: Parameters, grads: Parameters, memory: AdamMemory, alpha: float
+    ) -> tuple[Parameters, AdamMemory]:
+        """Take one step; see the equations of the class."""
         t = memory.t + 1
         m = {k: self.beta1 * memory.m[k] + (1 - self.beta1) * g for k, g in grads.items()}
         v = {k: self.beta2 * memory.v[k] + (1 - self.beta2) * g * g for k, g in grads.items()}
         m_scale, v_scale = 1 / (1 - self.beta1**t), 1 / (1 - self.beta2**t)
         moved = {
-            k: theta - self.alpha * m_scale * m[k] / (np.sqrt(v_scale * v[k]) + self.epsilon)
-            for k, theta in params.items()
+            k: theta - alpha * m_scale * m[k] / (np.sqrt(v_scale * v[k]) + self.epsilon) for k, theta in params.items()
         }
+        if self.weight_decay:
+            kept = 1 - alpha * self.weight_decay
+            moved = {k: theta - (1 - kept) * params[k] if theta.ndim > 1 else theta for k, theta in moved.items()}
         return moved, AdamMemory(t, m, v)
 
 
@@ -65,7 +144,16 @@ def clip_by_global_norm(grads: Parameters, max_norm: float) -> tuple[Parameters,
     ----------
     Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
     """
-    norm = float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values())))
+    norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in grads.values())))
     if norm <= max_norm:
         return grads, norm
     return {name: g * (max_norm / norm) for name, g in grads.items()}, norm
+
+
+def clip_by_value(grads: Parameters, limit: float) -> Parameters:
+    """Bring every element into +-``limit``; unlike clipping by the norm this can turn the direction."""
+    return {name: np.clip(g, -limit, limit) for name, g in grads.items()}
+
+
+def _zeros_like(params: Parameters) -> Parameters:
+    return {name: np.zeros_like(value) for name, value in params.items()}

@@ -1,29 +1,45 @@
-"""The training loop: minibatches, clipped gradients, Adam, and a stop when newer rows are no longer forecast better."""
+"""The training loop: minibatches, clipped gradients, steps; it ends when newer rows are forecast no better."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.nn.losses import squared_error
+from models.nn.losses import Loss, squared_error
 from models.nn.network import RecurrentNetwork
-from models.nn.optimizers import Adam, clip_by_global_norm
+from models.nn.optimizers import Adam, Optimizer, clip_by_global_norm, clip_by_value
+from models.nn.schedules import Schedule, constant
 from models.nn.types import Array, Parameters
 
-# Rows are scored this many at a time, which bounds the memory of the tape.
+# Rows are scored this many at a time, which bounds the memory that is used.
 SCORING_ROWS = 4096
+
+DEFAULT_OPTIMIZER = Adam()
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long and how fast to train."""
+    """How long, by which rule and how fast to train.
+
+    Attributes
+    ----------
+    epochs : passes over the training rows, at most
+    learning_rate : its largest value; ``schedule`` gives the share of it for each step
+    clip_norm, clip_value : bounds of the gradients' joint norm and of each of their elements; None for no bound
+    patience : epochs without a better loss on the stopping rows after which training ends; None for never
+    """
 
     epochs: int
-    batch_size: int
-    learning_rate: float
-    clip_norm: float
-    patience: int
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    optimizer: Optimizer[Any] = DEFAULT_OPTIMIZER
+    schedule: Schedule = constant
+    loss: Loss = squared_error
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    patience: int | None = None
+    shuffle: bool = True
 
 
 class Epoch(NamedTuple):
@@ -39,7 +55,7 @@ def train(
     network: RecurrentNetwork,
     params: Parameters,
     training: tuple[Array, Array],
-    stopping: tuple[Array, Array],
+    stopping: tuple[Array, Array] | None,
     plan: TrainingPlan,
     rng: np.random.Generator,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -49,51 +65,84 @@ def train(
     Parameters
     ----------
     params : where to start
-    training, stopping : each (x, y) with x (N, T, F) and y (N, O)
-    rng : shuffles the training rows
+    training : (x, y) with x (N, T, F) and y of the shape of the network's outputs
+    stopping : likewise; None to judge each epoch by its training loss
+    rng : shuffles the training rows and draws the dropout
     on_epoch : told of each epoch as it ends
 
     Returns
     -------
-    params : those of the epoch with the smallest squared error on the stopping rows
+    params : those of the epoch with the smallest loss on the stopping rows
     history : every epoch that was run
 
     Raises
     ------
     FloatingPointError : where the loss is no longer a finite number
     """
-    optimizer = Adam(plan.learning_rate)
-    memory = optimizer.init(params)
+    memory = plan.optimizer.init(params)
     best, best_loss, best_number, history = params, np.inf, 0, list[Epoch]()
     x, y = training
     for number in range(1, plan.epochs + 1):
         losses = []
-        for rows in minibatches(len(x), plan.batch_size, rng):
-            prediction, _, tape = network.forward(params, x[rows])
-            loss, d_prediction = squared_error(prediction, y[rows])
-            grads, _, _ = network.backward(params, d_prediction, tape)
-            grads, _ = clip_by_global_norm(grads, plan.clip_norm)
-            params, memory = optimizer.step(params, grads, memory)
+        batches = list(minibatches(len(x), plan.batch_size, rng if plan.shuffle else None))
+        for i, rows in enumerate(batches):
+            loss, grads = loss_and_gradients(network, params, x[rows], y[rows], plan.loss, rng)
+            done = (number - 1 + i / len(batches)) / plan.epochs
+            alpha = plan.learning_rate * plan.schedule(done)
+            params, memory = plan.optimizer.step(params, _clipped(grads, plan), memory, alpha)
             losses.append(loss)
-        stopping_loss, _ = squared_error(predict_rows(network, params, stopping[0]), stopping[1])
+        training_loss = float(np.mean(losses))
+        stopping_loss = training_loss
+        if stopping is not None:
+            stopping_loss, _ = plan.loss(predict_rows(network, params, stopping[0]), stopping[1])
         if not np.isfinite(stopping_loss):
             raise FloatingPointError(f"training diverged in epoch {number}: lower the learning rate")
         better = stopping_loss < best_loss
         if better:
             best, best_loss, best_number = params, stopping_loss, number
-        history.append(Epoch(number, float(np.mean(losses)), stopping_loss, better))
+        history.append(Epoch(number, training_loss, stopping_loss, better))
         if on_epoch:
             on_epoch(history[-1])
-        if number - best_number >= plan.patience:
+        if plan.patience is not None and number - best_number >= plan.patience:
             break
     return best, history
 
 
-def minibatches(n_rows: int, batch_size: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Yield every row number once, in random order, in parts of nearly equal size near ``batch_size``."""
-    yield from np.array_split(rng.permutation(n_rows), max(1, round(n_rows / batch_size)))
+def loss_and_gradients(
+    network: RecurrentNetwork,
+    params: Parameters,
+    x: Array,
+    y: Array,
+    loss: Loss = squared_error,
+    rng: np.random.Generator | None = None,
+) -> tuple[float, Parameters]:
+    """Return the loss of one batch and its gradient with respect to every parameter.
+
+    Parameters
+    ----------
+    x, y : (B, T, F), and the targets of the shape that the loss wants
+    rng : draws the dropout; without it nothing is dropped
+    """
+    prediction, _, tape = network.forward(params, x, rng=rng)
+    value, d_prediction = loss(prediction, y)
+    grads, _, _ = network.backward(params, d_prediction, tape, inputs=False)
+    return value, grads
+
+
+def _clipped(grads: Parameters, plan: TrainingPlan) -> Parameters:
+    if plan.clip_value is not None:
+        grads = clip_by_value(grads, plan.clip_value)
+    if plan.clip_norm is not None:
+        grads, _ = clip_by_global_norm(grads, plan.clip_norm)
+    return grads
+
+
+def minibatches(n_rows: int, batch_size: int, rng: np.random.Generator | None) -> Iterator[Array]:
+    """Yield every row number once, in parts of nearly equal size near ``batch_size``; shuffled with an ``rng``."""
+    order = np.arange(n_rows) if rng is None else rng.permutation(n_rows)
+    yield from np.array_split(order, max(1, round(n_rows / batch_size)))
 
 
 def predict_rows(network: RecurrentNetwork, params: Parameters, x: Array) -> Array:
-    """Return the outputs (N, O) for windows x (N, T, F), a bounded number of rows at a time."""
+    """Return the outputs for windows x (N, T, F), a bounded number of rows at a time."""
     return np.concatenate([network.predict(params, x[i : i + SCORING_ROWS]) for i in range(0, len(x), SCORING_ROWS)])
