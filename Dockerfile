@@ -1,10 +1,13 @@
 # One image serves and retrains. Build: docker build -t tmax-tomorrow .
 
-FROM python:3.13-slim AS build
+# The whole image, because it has a C compiler.
+FROM python:3.13 AS build
 WORKDIR /opt/tmax
-COPY requirements-train.txt .
+COPY requirements-train.txt Makefile ./
 RUN python -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-train.txt
+COPY models models
+RUN make models/nn/steps.so
 
 FROM python:3.13-slim
 # The environment keeps its path: its scripts name it.
@@ -12,6 +15,7 @@ WORKDIR /opt/tmax
 COPY --from=build /opt/tmax/.venv .venv
 COPY gunicorn.conf.py ./
 COPY models models
+COPY --from=build /opt/tmax/models/nn/steps.so models/nn/
 COPY app app
 COPY scripts scripts
 COPY data data

@@ -32,8 +32,9 @@ from models.nn.initializers import (
 from models.nn.losses import Huber, Loss, Pinball, absolute_error, cross_entropy, half_squared_sum, squared_error
 from models.nn.network import RecurrentNetwork
 from models.nn.optimizers import SGD, Adam, Optimizer, RMSprop, clip_by_global_norm, clip_by_value
+from models.nn.packing import Packing
 from models.nn.schedules import Cosine, Exponential, Schedule, Steps, Warmup
-from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_rows, train
+from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_rows, train, training_step
 from models.nn.types import Array, Parameters, State
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "LSTMCell",
     "Loss",
     "Optimizer",
+    "Packing",
     "Parameters",
     "Pinball",
     "RMSprop",
@@ -78,5 +80,6 @@ __all__ = [
     "softmax",
     "squared_error",
     "train",
+    "training_step",
     "zeros",
 ]

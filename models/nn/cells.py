@@ -20,25 +20,8 @@ from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
 
-class Cell(Protocol):
-    """A recurrence over T steps and its gradient. Cells hold no state: everything comes in and goes out.
-
-    Attributes
-    ----------
-    n_states : arrays in the state: 1 for ``(h,)``, 2 for ``(h, c)``; ``c`` lives in the last H rows of a page
-    n_blocks : blocks of H columns in the stacked weights
-    page_blocks : blocks of H rows on a page
-    """
-
-    n_states: int
-    n_blocks: int
-    page_blocks: int
-
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
-        """Draw the parameters for ``n_in`` inputs and ``n_hidden`` units, float64."""
-
-    def stack(self, params: Parameters) -> Array:
-        """Return the parameters as one matrix (H + F + 1, n_blocks * H)."""
+class Steps(Protocol):
+    """Takes all steps of a layer, forward and back: a cell, or its compiled form."""
 
     def forward(self, stacked: Array, z: Array, pages: Array) -> None:
         """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``."""
@@ -59,13 +42,34 @@ class Cell(Protocol):
         d_state : the gradient of the state before the first step
         """
 
+
+class Cell(Steps, Protocol):
+    """A recurrence and its gradient. Cells hold no state: everything comes in and goes out.
+
+    Attributes
+    ----------
+    n_states : arrays in the state: 1 for ``(h,)``, 2 for ``(h, c)``; ``c`` lives in the last H rows of a page
+    n_blocks : blocks of H columns in the stacked weights
+    page_blocks : blocks of H rows on a page
+    """
+
+    n_states: int
+    n_blocks: int
+    page_blocks: int
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw the parameters for ``n_in`` inputs and ``n_hidden`` units, float64."""
+
+    def stack(self, params: Parameters) -> Array:
+        """Return the parameters as one matrix (H + F + 1, n_blocks * H)."""
+
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradient of every parameter, summed over steps and sequences."""
 
 
-def weight_gradient(columns: Array, d_a: Array) -> Array:
-    """Return the sum over steps of ``columns`` (T, K, B) times ``d_a`` (T, M, B) transposed: (K, M)."""
-    return np.asarray(np.matmul(d_a, columns.transpose(0, 2, 1)).sum(axis=0).T)
+def weight_gradient(rows: Array, d_a: Array) -> Array:
+    """Return the sum over steps of ``rows`` (T, K, B) times ``d_a`` (T, M, B) transposed: (K, M)."""
+    return np.ascontiguousarray(np.matmul(d_a, rows.transpose(0, 2, 1)).sum(axis=0).T)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class RNNCell:
 
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradients of ``W``, ``U`` and ``b``."""
-        return _unstacked(weight_gradient(z[:-1], d_a), d_a.shape[1])
+        return _gradients(z, d_a, d_a.shape[1])
 
 
 class LSTMPage(NamedTuple):
@@ -216,7 +220,7 @@ class LSTMCell:
 
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradients of ``W``, ``U`` and ``b``."""
-        return _unstacked(weight_gradient(z[:-1], d_a), d_a.shape[1] // 4)
+        return _gradients(z, d_a, d_a.shape[1] // 4)
 
 
 class GRUPage(NamedTuple):
@@ -314,10 +318,10 @@ class GRUCell:
 
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
-        d = weight_gradient(z[:-1], d_a)
-        H = d.shape[1] // 4
-        of_h = np.delete(d, slice(2 * H, 3 * H), axis=1)  # r, z, m
-        return {"W": d[H:-1, : 3 * H], "U": of_h[:H], "b": d[-1, : 3 * H], "c": of_h[-1]}
+        H = d_a.shape[1] // 4
+        d = _gradients(z, d_a, H)  # each with the columns r, z, n, m
+        remembered = [*range(2 * H), *range(3 * H, 4 * H)]
+        return {"W": d["W"][:, : 3 * H], "U": d["U"][:, remembered], "b": d["b"][: 3 * H], "c": d["b"][remembered]}
 
 
 class GRUResetBeforeCell:
@@ -389,10 +393,10 @@ class GRUResetBeforeCell:
 
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradients of ``W``, ``U`` and ``b``; the third block of ``U`` was fed ``r * h`` instead of h."""
-        d = weight_gradient(z[:-1], d_a)
-        H = d.shape[1] // 3
-        d[:H, 2 * H :] = weight_gradient(pages[:-1, 3 * H :], d_a[:, 2 * H :])
-        return _unstacked(d, H)
+        H = d_a.shape[1] // 3
+        d = _gradients(z, d_a, H)
+        d["U"][:, 2 * H :] = weight_gradient(pages[:-1, 3 * H :], d_a[:, 2 * H :])
+        return d
 
 
 Leaf = TypeVar("Leaf")
@@ -407,8 +411,13 @@ def _stacked(params: Parameters) -> Array:
     return np.concatenate((params["U"], params["W"], params["b"][None]))
 
 
-def _unstacked(stacked: Array, n_hidden: int) -> Parameters:
-    return {"W": stacked[n_hidden:-1], "U": stacked[:n_hidden], "b": stacked[-1]}
+def _gradients(z: Array, d_a: Array, n_hidden: int) -> Parameters:
+    """Return the gradients of parameters that were stacked as ``[U; W; b]``.
+
+    In two products, of which the one with the hidden states has the regular sizes that BLAS is best at.
+    """
+    of_x = weight_gradient(z[:-1, n_hidden:], d_a)
+    return {"W": of_x[:-1], "U": weight_gradient(z[:-1, :n_hidden], d_a), "b": of_x[-1]}
 
 
 CELLS: dict[str, Cell] = {

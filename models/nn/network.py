@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from models.nn.cells import CELLS, Cell
+from models.nn.cells import CELLS, Cell, Steps
+from models.nn.compiled import compiled_steps
 from models.nn.initializers import DEFAULT_INITIALIZATION, Initialization
 from models.nn.types import Array, Parameters, State, aligned_empty
 
@@ -40,6 +41,7 @@ class RecurrentNetwork:
     cell_name : one of ``CELLS``
     output : "last" gives y (B, O), "every" gives y (B, T, O)
     dropout : the share of hidden states that a layer above does not see, in training only
+    compiled : whether steps may be taken in C where they can; False for NumPy alone
     """
 
     cell_name: str
@@ -49,6 +51,7 @@ class RecurrentNetwork:
     n_outputs: int = 1
     output: Literal["last", "every"] = "last"
     dropout: float = 0.0
+    compiled: bool = True
 
     @property
     def cell(self) -> Cell:
@@ -85,7 +88,8 @@ class RecurrentNetwork:
         state : the final state of each layer
         tape : what `backward` needs
         """
-        return self._forward(params, x, state, rng, keep=True)
+        y, tape = self._forward(params, x, state, rng, keep=True)
+        return y, [self._state(z, pages) for _, z, pages, _ in tape], tape
 
     def predict(self, params: Parameters, x: Array, state: list[State] | None = None) -> Array:
         """Return only the outputs of `forward`, in less time and memory."""
@@ -93,21 +97,24 @@ class RecurrentNetwork:
 
     def _forward(
         self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
-    ) -> tuple[Array, list[State], Tape]:
+    ) -> tuple[Array, Tape]:
         h = x.transpose(1, 2, 0)
-        final, tape = [], Tape()
+        tape = Tape()
         for layer in range(self.n_layers):
             stacked = self.cell.stack(_of_layer(layer, params))
             z, pages = self._columns(stacked, h, state[layer] if state else None, keep)
-            self.cell.forward(stacked, z, pages)
+            self._steps(stacked).forward(stacked, z, pages)
             h = z[1:, : self.n_hidden]
             kept = None
             if rng is not None and self.dropout and layer < self.n_layers - 1:
                 kept = (rng.random(h.shape) >= self.dropout).astype(h.dtype) / (1 - self.dropout)
                 h = h * kept
-            final.append(self._state(z, pages))
             tape.append(LayerTape(stacked, z, pages, kept))
-        return self._head(params, h), final, tape
+        return self._head(params, h), tape
+
+    def _steps(self, stacked: Array) -> Steps:
+        """Return who takes the steps: the cell itself, or its compiled form."""
+        return compiled_steps(self.cell_name, stacked.dtype) if self.compiled else self.cell
 
     def _columns(self, stacked: Array, x: Array, state: State | None, keep: bool) -> tuple[Array, Array]:
         """Lay out the columns ``[h; x; 1]`` of every step and the pages of the tape, or one page without a tape."""
@@ -163,7 +170,7 @@ class RecurrentNetwork:
             if kept is not None:
                 d_h *= kept
             d_final = tuple(np.zeros_like(d_h[0]) for _ in range(self.cell.n_states))
-            d_a, d_state = self.cell.backward(stacked, z, pages, d_h, d_final)
+            d_a, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_final)
             grads |= _prefixed(layer, self.cell.gradients(z, pages, d_a))
             d_initial.insert(0, tuple(array.T for array in d_state))
             if layer or inputs:

@@ -98,8 +98,6 @@ class Adam:
         theta' = theta - alpha (m' / (1 - beta1^t)) / (sqrt(v' / (1 - beta2^t)) + epsilon)
                        - alpha weight_decay theta
 
-    Biases, which are the parameters with one axis, do not decay.
-
     References
     ----------
     Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1; Loshchilov and Hutter (2019),
@@ -121,14 +119,13 @@ class Adam:
         """Take one step; see the equations of the class."""
         t = memory.t + 1
         m = {k: self.beta1 * memory.m[k] + (1 - self.beta1) * g for k, g in grads.items()}
-        v = {k: self.beta2 * memory.v[k] + (1 - self.beta2) * g * g for k, g in grads.items()}
-        m_scale, v_scale = 1 / (1 - self.beta1**t), 1 / (1 - self.beta2**t)
-        moved = {
-            k: theta - alpha * m_scale * m[k] / (np.sqrt(v_scale * v[k]) + self.epsilon) for k, theta in params.items()
-        }
+        v = {k: self.beta2 * memory.v[k] + (1 - self.beta2) * (g * g) for k, g in grads.items()}
+        # Both corrections are one number each, taken out of the arrays as the paper's section 2 proposes.
+        v_root = (1 - self.beta2**t) ** 0.5
+        rate, epsilon = alpha * v_root / (1 - self.beta1**t), self.epsilon * v_root
+        moved = {k: theta - rate * (m[k] / (np.sqrt(v[k]) + epsilon)) for k, theta in params.items()}
         if self.weight_decay:
-            kept = 1 - alpha * self.weight_decay
-            moved = {k: theta - (1 - kept) * params[k] if theta.ndim > 1 else theta for k, theta in moved.items()}
+            moved = {k: theta - alpha * self.weight_decay * params[k] for k, theta in moved.items()}
         return moved, AdamMemory(t, m, v)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from models.nn.losses import Loss, squared_error
 from models.nn.network import RecurrentNetwork
 from models.nn.optimizers import Adam, Optimizer, clip_by_global_norm, clip_by_value
+from models.nn.packing import Packing
 from models.nn.schedules import Schedule, constant
 from models.nn.types import Array, Parameters
 
@@ -79,18 +80,19 @@ def train(
     ------
     FloatingPointError : where the loss is no longer a finite number
     """
-    memory = plan.optimizer.init(params)
+    packing = Packing(params)
+    packed = packing.pack(params)
+    memory = plan.optimizer.init(packed)
     best, best_loss, best_number, history = params, np.inf, 0, list[Epoch]()
     x, y = training
     for number in range(1, plan.epochs + 1):
         losses = []
         batches = list(minibatches(len(x), plan.batch_size, rng if plan.shuffle else None))
         for i, rows in enumerate(batches):
-            loss, grads = loss_and_gradients(network, params, x[rows], y[rows], plan.loss, rng)
             done = (number - 1 + i / len(batches)) / plan.epochs
-            alpha = plan.learning_rate * plan.schedule(done)
-            params, memory = plan.optimizer.step(params, _clipped(grads, plan), memory, alpha)
+            loss, packed, memory = training_step(network, packing, packed, memory, (x[rows], y[rows]), plan, done, rng)
             losses.append(loss)
+        params = packing.unpack(packed)
         training_loss = float(np.mean(losses))
         stopping_loss = training_loss
         if stopping is not None:
@@ -106,6 +108,34 @@ def train(
         if plan.patience is not None and number - best_number >= plan.patience:
             break
     return best, history
+
+
+def training_step(
+    network: RecurrentNetwork,
+    packing: Packing,
+    packed: Parameters,
+    memory: Any,
+    batch: tuple[Array, Array],
+    plan: TrainingPlan,
+    done: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> tuple[float, Parameters, Any]:
+    """Take one step: forward, backward, clip, and move.
+
+    Parameters
+    ----------
+    packed, memory : packed parameters, and the optimiser's memory of them
+    batch : (x, y)
+    done : the share of the planned steps that lies behind, for the schedule
+
+    Returns
+    -------
+    loss : before the step
+    packed, memory : after it
+    """
+    loss, grads = loss_and_gradients(network, packing.unpack(packed), *batch, plan.loss, rng)
+    alpha = plan.learning_rate * plan.schedule(done)
+    return loss, *plan.optimizer.step(packed, _clipped(packing.pack(grads), plan), memory, alpha)
 
 
 def loss_and_gradients(

@@ -17,14 +17,19 @@ State: TypeAlias = tuple[Array, ...]
 
 CACHE_LINE = 64
 
+# Bytes below which alignment gains less than it costs.
+SMALL = 16_384
+
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an uninitialised array that begins on a cache line.
+    """Return an uninitialised array that begins on a cache line, unless it is small.
 
     NumPy aligns to 16 bytes only; vector instructions that straddle cache lines halve the speed of element-wise work.
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
+    if size < SMALL:
+        return np.empty(shape, dtype)
     memory = np.empty(size + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
     return np.asarray(memory[start : start + size].view(dtype).reshape(shape))

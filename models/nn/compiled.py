@@ -1,0 +1,90 @@
+"""The compiled form of the steps, where `make` has found a C compiler: the same contract, several times faster.
+
+NumPy cannot do it: a step of a single sequence costs it ten calls of half a microsecond each, whatever they compute.
+``steps.c`` takes all steps of a layer in one call, in float32; everywhere else, and for every other cell, the cells
+take their own steps.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.nn.cells import CELLS, Steps
+from models.nn.types import Array, aligned_empty
+
+LIBRARY = Path(__file__).with_name("steps.so")
+INTERFACE_VERSION = 1
+TILE = 16
+
+# The cells that steps.c knows.
+COMPILED = ("rnn", "lstm", "gru")
+
+
+class CompiledSteps:
+    """The ``forward`` and ``backward`` of a cell, in C; see `models.nn.cells.Cell` for their arguments."""
+
+    def __init__(self, library: ctypes.CDLL, cell_name: str) -> None:
+        self._n_blocks = CELLS[cell_name].n_blocks
+        self._forward = _function(library, f"{cell_name}_forward", "pppipiiii")
+        self._backward = _function(library, f"{cell_name}_backward", "ppppppppiiii")
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step."""
+        T, B = len(z) - 1, z.shape[2]
+        K, M = stacked.shape
+        H = M // self._n_blocks
+        scratch = _scratch(K + M + 2 * H, B)
+        self._forward(*map(_address, (stacked, z, pages)), len(pages) > 1, _address(scratch), T, K - H - 1, H, B)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Go every step back."""
+        T, H, B = d_h.shape
+        K, M = stacked.shape
+        d_a = aligned_empty((T, M, B), np.float32)
+        scratch = _scratch(9 * H + M, B)
+        U_t, d_h = np.ascontiguousarray(stacked[:H].T), np.ascontiguousarray(d_h)
+        arrays = (U_t, z, pages, d_h, d_state[0], d_state[-1], d_a, scratch)
+        self._backward(*map(_address, arrays), T, K - H - 1, H, B)
+        return d_a, d_state
+
+
+def compiled_steps(cell_name: str, dtype: Any) -> Steps:
+    """Return the compiled steps of a cell, or the cell itself where there are none for it and ``dtype``."""
+    return (dtype == np.float32 and _loaded().get(cell_name)) or CELLS[cell_name]
+
+
+def is_available() -> bool:
+    """Whether the library was found and loaded."""
+    return bool(_loaded())
+
+
+@cache
+def _loaded() -> dict[str, CompiledSteps]:
+    """Load the library; where there is none, or one with other signatures, nothing is compiled."""
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+        if library.interface_version() != INTERFACE_VERSION:
+            return {}
+    except (OSError, AttributeError):
+        return {}
+    return {name: CompiledSteps(library, name) for name in COMPILED}
+
+
+def _function(library: ctypes.CDLL, name: str, arguments: str) -> Any:
+    function = library[name]
+    function.argtypes = [ctypes.c_void_p if kind == "p" else ctypes.c_int for kind in arguments]
+    function.restype = None
+    return function
+
+
+def _scratch(rows: int, B: int) -> Array:
+    return np.empty(rows * (1 if B == 1 else TILE) + TILE, np.float32)
+
+
+def _address(array: Array) -> int:
+    return array.ctypes.data

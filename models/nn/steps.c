@@ -1,0 +1,413 @@
+/*
+ * The steps of models/nn/cells.py in float32: the same equations, on the same memory, for all steps in one call.
+ *
+ * cells.py is where to read them; what is here is the order of the loops. A tile of up to TILE sequences walks through
+ * all steps before the next tile begins, so that what it works on stays in the first-level cache:
+ *
+ *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; the hidden states are written to it
+ *     pages   (T + 1, P, B)   what the backward pass needs; without a tape a single page, for the LSTM's c alone
+ *     stacked (K, M)          [U; W; b] side by side for each gate
+ *     U_t     (M, H)          the first H rows of stacked, transposed
+ *
+ * scratch has room for one tile and a cache line more, and belongs to the call: nothing is static here.
+ */
+
+#include <stdint.h>
+#include <string.h>
+
+#define TILE 16
+#define INLINE static inline __attribute__((always_inline))
+
+/* One function for each kind of processor, chosen when the library is loaded. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define ENTRY __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void
+#else
+#define ENTRY void
+#endif
+
+typedef float lanes __attribute__((vector_size(4 * TILE)));
+
+/* Raised when a signature below changes; models/nn/compiled.py loads no other. */
+int interface_version(void) { return 1; }
+
+/*
+ * 1 / x for a normal x > 0, in a quarter of a division's time: turning the exponent's sign round gives it to 12 %, and
+ * each of Newton's steps squares that error.
+ */
+INLINE float reciprocal(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits = 0x7EF311C7u - bits;
+    float y;
+    memcpy(&y, &bits, 4);
+    y = y * (2.0f - x * y);
+    y = y * (2.0f - x * y);
+    return y * (2.0f - x * y);
+}
+
+/*
+ * tanh(a) = e / (e + 2) with e = exp(2a) - 1, and exp(y) - 1 = 2^n (exp(r) - 1) + 2^n - 1 with y = n ln 2 + r,
+ * |r| <= ln(2) / 2, where six terms of the series of exp are exact to float32. Beyond +-9 tanh is +-1 in float32.
+ */
+INLINE float tanh_(float a)
+{
+    a = a > 9.0f ? 9.0f : a;
+    a = a < -9.0f ? -9.0f : a;
+    float y = 2.0f * a;
+    const float round_to_integer = 12582912.0f; /* 1.5 * 2^23: its last bit is worth 1 */
+    float shifted = y * 1.44269504f + round_to_integer;
+    float n = shifted - round_to_integer;
+    float r = (y - n * 0.693359375f) + n * 2.12194440e-4f; /* ln 2 in two parts */
+    float p = r * (1.0f / 5040.0f) + 1.0f / 720.0f;
+    p = p * r + 1.0f / 120.0f;
+    p = p * r + 1.0f / 24.0f;
+    p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r * r + r;
+    int exponent = ((int)n + 127) << 23;
+    float power;
+    memcpy(&power, &exponent, 4);
+    float e = power * p + (power - 1.0f);
+    return e * reciprocal(e + 2.0f);
+}
+
+INLINE float sigmoid_(float a) { return 0.5f * tanh_(0.5f * a) + 0.5f; }
+
+/*
+ * The equations of one step, element by element. What the names point to never overlaps ("restrict"), without which
+ * compilers do not dare to use vector instructions.
+ */
+
+INLINE void tanh_all(float *a, int n)
+{
+    for (int j = 0; j < n; j++)
+        a[j] = tanh_(a[j]);
+}
+
+INLINE void sigmoid_all(float *a, int n)
+{
+    for (int j = 0; j < n; j++)
+        a[j] = sigmoid_(a[j]);
+}
+
+INLINE void rnn_equations_back(
+    const float *restrict d, const float *restrict above, const float *restrict h, float *restrict d_a, int n)
+{
+    for (int j = 0; j < n; j++)
+        d_a[j] = (d[j] + above[j]) * (1.0f - h[j] * h[j]);
+}
+
+INLINE void lstm_equations(
+    const float *restrict i, const float *restrict f, const float *restrict o, const float *restrict g,
+    float *restrict tanh_c, float *restrict c, float *restrict h, int n)
+{
+    for (int j = 0; j < n; j++) {
+        c[j] = f[j] * c[j] + i[j] * g[j];
+        tanh_c[j] = tanh_(c[j]);
+        h[j] = o[j] * tanh_c[j];
+    }
+}
+
+INLINE void lstm_equations_back(
+    const float *restrict dh, float *restrict dc, const float *restrict above, const float *restrict i,
+    const float *restrict f, const float *restrict o, const float *restrict g, const float *restrict tanh_c,
+    const float *restrict c, float *restrict d_i, float *restrict d_f, float *restrict d_o, float *restrict d_g, int n)
+{
+    for (int j = 0; j < n; j++) {
+        float d = dh[j] + above[j];
+        float d_c = dc[j] + d * o[j] * (1.0f - tanh_c[j] * tanh_c[j]);
+        d_i[j] = d_c * g[j] * (i[j] * (1.0f - i[j]));
+        d_f[j] = d_c * c[j] * (f[j] * (1.0f - f[j]));
+        d_o[j] = d * tanh_c[j] * (o[j] * (1.0f - o[j]));
+        d_g[j] = d_c * i[j] * (1.0f - g[j] * g[j]);
+        dc[j] = d_c * f[j];
+    }
+}
+
+INLINE void gru_equations(
+    const float *restrict r, const float *restrict z, float *restrict n, const float *restrict m, float *restrict h,
+    int count)
+{
+    for (int j = 0; j < count; j++) {
+        n[j] = tanh_(n[j] + r[j] * m[j]);
+        h[j] = n[j] + z[j] * (h[j] - n[j]);
+    }
+}
+
+INLINE void gru_equations_back(
+    const float *restrict dh, const float *restrict above, const float *restrict h, const float *restrict r,
+    const float *restrict z, const float *restrict n, const float *restrict m, float *restrict d_r,
+    float *restrict d_z, float *restrict d_n, float *restrict d_m, float *restrict kept, int count)
+{
+    for (int j = 0; j < count; j++) {
+        float d = dh[j] + above[j];
+        d_n[j] = d * (1.0f - z[j]) * (1.0f - n[j] * n[j]);
+        d_m[j] = d_n[j] * r[j];
+        d_r[j] = d_n[j] * m[j] * (r[j] * (1.0f - r[j]));
+        d_z[j] = d * (h[j] - n[j]) * (z[j] * (1.0f - z[j]));
+        kept[j] = d * z[j];
+    }
+}
+
+/* out (M, W) = A^T v, with A (K, M) and v (K, W). */
+INLINE void product(const float *A, const float *v, float *out, int K, int M, const int W)
+{
+    if (W == 1) {
+        memset(out, 0, 4 * M);
+        for (int k = 0; k < K; k++)
+            for (int m = 0; m < M; m++)
+                out[m] += v[k] * A[k * M + m];
+        return;
+    }
+    const lanes *rows = (const lanes *)v;
+    lanes *results = (lanes *)out;
+    int m = 0;
+    for (; m + 8 <= M; m += 8) {
+        lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
+        for (int k = 0; k < K; k++) {
+            const float *a = A + k * M + m;
+            lanes row = rows[k];
+            s0 += row * a[0];
+            s1 += row * a[1];
+            s2 += row * a[2];
+            s3 += row * a[3];
+            s4 += row * a[4];
+            s5 += row * a[5];
+            s6 += row * a[6];
+            s7 += row * a[7];
+        }
+        results[m] = s0;
+        results[m + 1] = s1;
+        results[m + 2] = s2;
+        results[m + 3] = s3;
+        results[m + 4] = s4;
+        results[m + 5] = s5;
+        results[m + 6] = s6;
+        results[m + 7] = s7;
+    }
+    for (; m < M; m++) {
+        lanes s = {0};
+        for (int k = 0; k < K; k++)
+            s += rows[k] * A[k * M + m];
+        results[m] = s;
+    }
+}
+
+/* Copy w of W columns of `rows` rows from an array with B columns to a tile, and back. */
+INLINE void get(float *tile, const float *array, int rows, int B, int w, const int W)
+{
+    if (W == B)
+        memcpy(tile, array, 4 * rows * W);
+    else if (w == W)
+        for (int r = 0; r < rows; r++)
+            memcpy(tile + r * W, array + (long)r * B, 4 * W);
+    else
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < W; j++)
+                tile[r * W + j] = j < w ? array[(long)r * B + j] : 0.0f;
+}
+
+INLINE void put(float *array, const float *tile, int rows, int B, int w, const int W)
+{
+    if (W == B)
+        memcpy(array, tile, 4 * rows * W);
+    else if (w == W)
+        for (int r = 0; r < rows; r++)
+            memcpy(array + (long)r * B, tile + r * W, 4 * W);
+    else
+        for (int r = 0; r < rows; r++)
+            memcpy(array + (long)r * B, tile + r * W, 4 * w);
+}
+
+INLINE void rnn_forward_tile(
+    const float *stacked, float *z, float *scratch, int T, int n_in, int H, int B, int w, const int W)
+{
+    int K = H + n_in + 1, N = H * W;
+    float *v = scratch, *a = v + K * W;
+    get(v, z, K, B, w, W);
+    for (int t = 0; t < T; t++) {
+        float *after = z + (long)(t + 1) * K * B;
+        product(stacked, v, a, K, H, W);
+        tanh_all(a, N);
+        memcpy(v, a, 4 * N);
+        put(after, v, H, B, w, W);
+        get(v + N, after + (long)H * B, n_in, B, w, W);
+    }
+}
+
+INLINE void rnn_backward_tile(
+    const float *U_t, const float *z, const float *d_h, float *dh, float *d_a, float *scratch, int T, int n_in, int H,
+    int B, int w, const int W)
+{
+    int K = H + n_in + 1, N = H * W;
+    float *d = scratch, *h = d + N, *above = h + N, *a = above + N;
+    get(d, dh, H, B, w, W);
+    for (int t = T - 1; t >= 0; t--) {
+        get(h, z + (long)(t + 1) * K * B, H, B, w, W);
+        get(above, d_h + (long)t * H * B, H, B, w, W);
+        rnn_equations_back(d, above, h, a, N);
+        put(d_a + (long)t * H * B, a, H, B, w, W);
+        product(U_t, a, d, H, H, W);
+    }
+    put(dh, d, H, B, w, W);
+}
+
+INLINE void lstm_forward_tile(
+    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B, int w,
+    const int W)
+{
+    int K = H + n_in + 1, N = H * W;
+    float *v = scratch, *i = v + K * W, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
+    get(v, z, K, B, w, W);
+    get(c, pages + (long)5 * H * B, H, B, w, W);
+    for (int t = 0; t < T; t++) {
+        float *after = z + (long)(t + 1) * K * B;
+        product(stacked, v, i, K, 4 * H, W);
+        sigmoid_all(i, 3 * N); /* i, f and o */
+        tanh_all(g, N);
+        lstm_equations(i, f, o, g, tanh_c, c, v, N);
+        if (taped) {
+            put(pages, i, 5 * H, B, w, W);
+            pages += (long)6 * H * B;
+            put(pages + (long)5 * H * B, c, H, B, w, W);
+        }
+        put(after, v, H, B, w, W);
+        get(v + N, after + (long)H * B, n_in, B, w, W);
+    }
+    if (!taped)
+        put(pages + (long)5 * H * B, c, H, B, w, W);
+}
+
+INLINE void lstm_backward_tile(
+    const float *U_t, const float *pages, const float *d_h, float *dh_, float *dc_, float *d_a, float *scratch, int T,
+    int H, int B, int w, const int W)
+{
+    int N = H * W;
+    float *dh = scratch, *dc = dh + N, *above = dc + N, *page = above + N;
+    float *i = page, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
+    float *d_i = c + N, *d_f = d_i + N, *d_o = d_f + N, *d_g = d_o + N;
+    get(dh, dh_, H, B, w, W);
+    get(dc, dc_, H, B, w, W);
+    for (int t = T - 1; t >= 0; t--) {
+        get(page, pages + (long)t * 6 * H * B, 6 * H, B, w, W);
+        get(above, d_h + (long)t * H * B, H, B, w, W);
+        lstm_equations_back(dh, dc, above, i, f, o, g, tanh_c, c, d_i, d_f, d_o, d_g, N);
+        put(d_a + (long)t * 4 * H * B, d_i, 4 * H, B, w, W);
+        product(U_t, d_i, dh, 4 * H, H, W);
+    }
+    put(dh_, dh, H, B, w, W);
+    put(dc_, dc, H, B, w, W);
+}
+
+INLINE void gru_forward_tile(
+    const float *stacked, float *z_, float *pages, int taped, float *scratch, int T, int n_in, int H, int B, int w,
+    const int W)
+{
+    int K = H + n_in + 1, N = H * W;
+    float *v = scratch, *r = v + K * W, *z = r + N, *n = z + N, *m = n + N;
+    get(v, z_, K, B, w, W);
+    for (int t = 0; t < T; t++) {
+        float *after = z_ + (long)(t + 1) * K * B;
+        product(stacked, v, r, K, 4 * H, W);
+        sigmoid_all(r, 2 * N); /* r and z */
+        gru_equations(r, z, n, m, v, N);
+        if (taped)
+            put(pages + (long)t * 4 * H * B, r, 4 * H, B, w, W);
+        put(after, v, H, B, w, W);
+        get(v + N, after + (long)H * B, n_in, B, w, W);
+    }
+}
+
+INLINE void gru_backward_tile(
+    const float *U_t, const float *z_, const float *pages, const float *d_h, float *dh_, float *d_a, float *scratch,
+    int T, int n_in, int H, int B, int w, const int W)
+{
+    int K = H + n_in + 1, N = H * W;
+    float *dh = scratch, *h = dh + N, *above = h + N, *kept = above + N, *page = kept + N;
+    float *r = page, *z = r + N, *n = z + N, *m = n + N;
+    float *d_r = m + N, *d_z = d_r + N, *d_n = d_z + N, *d_m = d_n + N;
+    get(dh, dh_, H, B, w, W);
+    for (int t = T - 1; t >= 0; t--) {
+        get(page, pages + (long)t * 4 * H * B, 4 * H, B, w, W);
+        get(h, z_ + (long)t * K * B, H, B, w, W);
+        get(above, d_h + (long)t * H * B, H, B, w, W);
+        gru_equations_back(dh, above, h, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
+        put(d_a + (long)t * 4 * H * B, d_r, 4 * H, B, w, W);
+        product(U_t, d_r, dh, 4 * H, H, W);
+        for (int j = 0; j < N; j++)
+            dh[j] += kept[j];
+    }
+    put(dh_, dh, H, B, w, W);
+}
+
+INLINE float *aligned(float *scratch) { return (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); }
+
+/* Every tile in turn; a single sequence needs none, its units are side by side instead. */
+#define FOR_EACH_TILE(call_tile)                                                                                       \
+    scratch = aligned(scratch);                                                                                        \
+    if (B == 1) {                                                                                                      \
+        const int col = 0, w = 1;                                                                                      \
+        call_tile(1);                                                                                                  \
+    } else                                                                                                             \
+        for (int col = 0; col < B; col += TILE) {                                                                      \
+            const int w = B - col < TILE ? B - col : TILE;                                                             \
+            call_tile(TILE);                                                                                           \
+        }
+
+ENTRY rnn_forward(
+    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+{
+    (void)pages, (void)taped;
+#define CALL(W) rnn_forward_tile(stacked, z + col, scratch, T, n_in, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
+
+ENTRY lstm_forward(
+    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+{
+#define CALL(W) lstm_forward_tile(stacked, z + col, pages + col, taped, scratch, T, n_in, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
+
+ENTRY gru_forward(
+    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+{
+#define CALL(W) gru_forward_tile(stacked, z + col, pages + col, taped, scratch, T, n_in, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
+
+ENTRY rnn_backward(
+    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
+    float *scratch, int T, int n_in, int H, int B)
+{
+    (void)pages, (void)dc;
+#define CALL(W) rnn_backward_tile(U_t, z + col, d_h + col, dh + col, d_a + col, scratch, T, n_in, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
+
+ENTRY lstm_backward(
+    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
+    float *scratch, int T, int n_in, int H, int B)
+{
+    (void)z, (void)n_in;
+#define CALL(W)                                                                                                        \
+    lstm_backward_tile(U_t, pages + col, d_h + col, dh + col, dc + col, d_a + col, scratch, T, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
+
+ENTRY gru_backward(
+    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
+    float *scratch, int T, int n_in, int H, int B)
+{
+    (void)dc;
+#define CALL(W)                                                                                                        \
+    gru_backward_tile(U_t, z + col, pages + col, d_h + col, dh + col, d_a + col, scratch, T, n_in, H, B, w, W)
+    FOR_EACH_TILE(CALL)
+#undef CALL
+}
