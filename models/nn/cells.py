@@ -229,8 +229,8 @@ class GRUPage(NamedTuple):
     rz: Array
     r: Array
     z: Array
-    n: Array
     m: Array
+    n: Array
 
     @classmethod
     def of(cls, page: Array) -> "GRUPage":
@@ -266,16 +266,16 @@ class GRUCell:
         return rules.cell(rng, n_in, n_hidden, n_gates=3) | {"c": rules.biases(rng, n_hidden, n_gates=3)}
 
     def stack(self, params: Parameters) -> Array:
-        """Return the columns of r, z, n and m: n has none of ``U`` and ``c``, m none of ``W`` and ``b``."""
+        """Return the columns of r, z, m and n: m has none of ``W`` and ``b``, n none of ``U`` and ``c``."""
         W, U, b, c = (params[name] for name in "WUbc")
         H, n_in = len(U), len(W)
         stacked = np.zeros((H + n_in + 1, 4 * H), U.dtype)
-        stacked[:H, : 2 * H] = U[:, : 2 * H]
-        stacked[:H, 3 * H :] = U[:, 2 * H :]
-        stacked[H:-1, : 3 * H] = W
-        stacked[-1, : 3 * H] = b
-        stacked[-1, : 2 * H] += c[: 2 * H]
-        stacked[-1, 3 * H :] = c[2 * H :]
+        stacked[:H, : 3 * H] = U
+        stacked[H:-1, : 2 * H] = W[:, : 2 * H]
+        stacked[H:-1, 3 * H :] = W[:, 2 * H :]
+        stacked[-1, : 3 * H] = c
+        stacked[-1, : 2 * H] += b[: 2 * H]
+        stacked[-1, 3 * H :] = b[2 * H :]
         return stacked
 
     def forward(self, stacked: Array, z: Array, pages: Array) -> None:
@@ -299,12 +299,12 @@ class GRUCell:
     ) -> tuple[Array, tuple[Array, ...]]:
         """Differentiate the equations of the class, from the last to the first."""
         T, H, B = d_h.shape
-        U = stacked[:H]
+        U = stacked[:H, : 3 * H]
         (dh,) = d_state
         d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
         for t in reversed(range(T)):
             page = GRUPage.of(pages[t])
-            d_r, d_z, d_n, d_m = d_a[t].reshape(4, H, B)
+            d_r, d_z, d_m, d_n = d_a[t].reshape(4, H, B)
             dh += d_h[t]
             np.multiply(dh, 1 - page.z, d_n)
             d_n *= 1 - page.n * page.n
@@ -313,15 +313,17 @@ class GRUCell:
             np.multiply(dh, z[t, :H] - page.n, d_z)
             d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
             dh *= page.z
-            dh += U @ d_a[t]
+            dh += U @ d_a[t, : 3 * H]
         return d_a, (dh,)
 
     def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
         """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
         H = d_a.shape[1] // 4
-        d = _gradients(z, d_a, H)  # each with the columns r, z, n, m
-        remembered = [*range(2 * H), *range(3 * H, 4 * H)]
-        return {"W": d["W"][:, : 3 * H], "U": d["U"][:, remembered], "b": d["b"][: 3 * H], "c": d["b"][remembered]}
+        d_U = weight_gradient(z[:-1, :H], d_a[:, : 3 * H])
+        of_x = weight_gradient(z[:-1, H:], d_a)
+        d_c = of_x[-1, : 3 * H].copy()
+        of_x[:, 2 * H : 3 * H] = of_x[:, 3 * H :]  # now r, z, n
+        return {"W": of_x[:-1, : 3 * H], "U": d_U, "b": of_x[-1, : 3 * H], "c": d_c}
 
 
 class GRUResetBeforeCell:
@@ -395,7 +397,7 @@ class GRUResetBeforeCell:
         """Return the gradients of ``W``, ``U`` and ``b``; the third block of ``U`` was fed ``r * h`` instead of h."""
         H = d_a.shape[1] // 3
         d = _gradients(z, d_a, H)
-        d["U"][:, 2 * H :] = weight_gradient(pages[:-1, 3 * H :], d_a[:, 2 * H :])
+        d["U"][:, 2 * H :] = weight_gradient(pages[:-1, 2 * H : 3 * H], d_a[:, 2 * H :])
         return d
 
 

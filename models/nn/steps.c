@@ -150,14 +150,14 @@ INLINE void gru_equations_back(
     }
 }
 
-/* out (M, W) = A^T v, with A (K, M) and v (K, W). */
-INLINE void product(const float *A, const float *v, float *out, int K, int M, const int W)
+/* out (M, W) = A^T v, with A (K, M), whose rows are `stride` apart, and v (K, W). */
+INLINE void product(const float *A, int stride, const float *v, float *out, int K, int M, const int W)
 {
     if (W == 1) {
         memset(out, 0, 4 * M);
         for (int k = 0; k < K; k++)
             for (int m = 0; m < M; m++)
-                out[m] += v[k] * A[k * M + m];
+                out[m] += v[k] * A[k * stride + m];
         return;
     }
     const lanes *rows = (const lanes *)v;
@@ -166,7 +166,7 @@ INLINE void product(const float *A, const float *v, float *out, int K, int M, co
     for (; m + 8 <= M; m += 8) {
         lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
         for (int k = 0; k < K; k++) {
-            const float *a = A + k * M + m;
+            const float *a = A + k * stride + m;
             lanes row = rows[k];
             s0 += row * a[0];
             s1 += row * a[1];
@@ -189,7 +189,7 @@ INLINE void product(const float *A, const float *v, float *out, int K, int M, co
     for (; m < M; m++) {
         lanes s = {0};
         for (int k = 0; k < K; k++)
-            s += rows[k] * A[k * M + m];
+            s += rows[k] * A[k * stride + m];
         results[m] = s;
     }
 }
@@ -228,7 +228,7 @@ INLINE void rnn_forward_tile(
     get(v, z, K, B, w, W);
     for (int t = 0; t < T; t++) {
         float *after = z + (long)(t + 1) * K * B;
-        product(stacked, v, a, K, H, W);
+        product(stacked, H, v, a, K, H, W);
         tanh_all(a, N);
         memcpy(v, a, 4 * N);
         put(after, v, H, B, w, W);
@@ -248,7 +248,7 @@ INLINE void rnn_backward_tile(
         get(above, d_h + (long)t * H * B, H, B, w, W);
         rnn_equations_back(d, above, h, a, N);
         put(d_a + (long)t * H * B, a, H, B, w, W);
-        product(U_t, a, d, H, H, W);
+        product(U_t, H, a, d, H, H, W);
     }
     put(dh, d, H, B, w, W);
 }
@@ -263,7 +263,7 @@ INLINE void lstm_forward_tile(
     get(c, pages + (long)5 * H * B, H, B, w, W);
     for (int t = 0; t < T; t++) {
         float *after = z + (long)(t + 1) * K * B;
-        product(stacked, v, i, K, 4 * H, W);
+        product(stacked, 4 * H, v, i, K, 4 * H, W);
         sigmoid_all(i, 3 * N); /* i, f and o */
         tanh_all(g, N);
         lstm_equations(i, f, o, g, tanh_c, c, v, N);
@@ -294,7 +294,7 @@ INLINE void lstm_backward_tile(
         get(above, d_h + (long)t * H * B, H, B, w, W);
         lstm_equations_back(dh, dc, above, i, f, o, g, tanh_c, c, d_i, d_f, d_o, d_g, N);
         put(d_a + (long)t * 4 * H * B, d_i, 4 * H, B, w, W);
-        product(U_t, d_i, dh, 4 * H, H, W);
+        product(U_t, H, d_i, dh, 4 * H, H, W);
     }
     put(dh_, dh, H, B, w, W);
     put(dc_, dc, H, B, w, W);
@@ -305,11 +305,12 @@ INLINE void gru_forward_tile(
     const int W)
 {
     int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *r = v + K * W, *z = r + N, *n = z + N, *m = n + N;
+    float *v = scratch, *r = v + K * W, *z = r + N, *m = z + N, *n = m + N;
     get(v, z_, K, B, w, W);
     for (int t = 0; t < T; t++) {
         float *after = z_ + (long)(t + 1) * K * B;
-        product(stacked, v, r, K, 4 * H, W);
+        product(stacked, 4 * H, v, r, K, 3 * H, W); /* r, z and m */
+        product(stacked + H * 4 * H + 3 * H, 4 * H, v + N, n, n_in + 1, H, W);
         sigmoid_all(r, 2 * N); /* r and z */
         gru_equations(r, z, n, m, v, N);
         if (taped)
@@ -325,8 +326,8 @@ INLINE void gru_backward_tile(
 {
     int K = H + n_in + 1, N = H * W;
     float *dh = scratch, *h = dh + N, *above = h + N, *kept = above + N, *page = kept + N;
-    float *r = page, *z = r + N, *n = z + N, *m = n + N;
-    float *d_r = m + N, *d_z = d_r + N, *d_n = d_z + N, *d_m = d_n + N;
+    float *r = page, *z = r + N, *m = z + N, *n = m + N;
+    float *d_r = n + N, *d_z = d_r + N, *d_m = d_z + N, *d_n = d_m + N;
     get(dh, dh_, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
         get(page, pages + (long)t * 4 * H * B, 4 * H, B, w, W);
@@ -334,7 +335,7 @@ INLINE void gru_backward_tile(
         get(above, d_h + (long)t * H * B, H, B, w, W);
         gru_equations_back(dh, above, h, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
         put(d_a + (long)t * 4 * H * B, d_r, 4 * H, B, w, W);
-        product(U_t, d_r, dh, 4 * H, H, W);
+        product(U_t, H, d_r, dh, 3 * H, H, W); /* r, z and m */
         for (int j = 0; j < N; j++)
             dh[j] += kept[j];
     }
