@@ -28,6 +28,7 @@ from models.nn import (
     squared_error,
     train,
 )
+from models.nn.schedules import constant
 
 LOSSES: dict[str, Loss] = {"squared_error": squared_error, "absolute_error": absolute_error, "huber": Huber()}
 OPTIMIZERS: dict[str, Optimizer[Any]] = {
@@ -37,7 +38,7 @@ OPTIMIZERS: dict[str, Optimizer[Any]] = {
     "momentum": SGD(momentum=0.9),
     "sgd": SGD(),
 }
-SCHEDULES: dict[str, Schedule] = {"constant": Cosine(final=1.0), "cosine": Cosine()}
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "cosine": Cosine()}
 SCALERS: dict[str | None, Callable[[], Any]] = {
     "standard": StandardScaler,
     "minmax": MinMaxScaler,
@@ -264,6 +265,8 @@ def _flattened(X: Any) -> tuple[Any, tuple[int, int] | None]:
     match tuple(X.shape):
         case n, T, F:
             return np.asarray(X).reshape(n, T * F), (T, F)
+        case _, _, _, _, *_:
+            raise ValueError(f"X has {len(X.shape)} axes: bring windows (n, T, F), or flat ones (n, T * F)")
     return X, None
 
 

@@ -28,7 +28,8 @@ def reload():
 def everything(network, params, x, state):
     """All that the network can answer, flat: outputs, final state, and every gradient."""
     y, final, tape = network.forward(params, x, state)
-    grads, d_x, d_state = network.backward(params, np.cos(y), tape)
+    d_final = [tuple(np.sin(array) for array in layer) for layer in final]
+    grads, d_x, d_state = network.backward(params, np.cos(y), tape, d_final)
     states = [array for layer in [*final, *d_state] for array in layer]
     return [y, network.predict(params, x, state), d_x, *states, *(grads[name] for name in params)]
 

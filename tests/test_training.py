@@ -43,8 +43,25 @@ def test_the_same_seed_gives_the_same_weights():
     assert not np.array_equal(first["head.W"], other["head.W"])
 
 
+def test_without_stopping_rows_the_plan_is_followed_to_its_end():
+    rng = np.random.default_rng(0)
+    network = RecurrentNetwork("rnn", n_inputs=2, n_hidden=12)
+    seen = []
+    start = network.init(rng)
+    params, history = train(
+        network, start, remembered_sum(rng, 100), None, TrainingPlan(3, batch_size=50), rng, seen.append
+    )
+    assert [epoch.number for epoch in history] == [1, 2, 3]
+    assert seen == history
+    assert all(epoch.stopping_loss == epoch.training_loss for epoch in history)
+    again = np.random.default_rng(0)
+    network.init(again)
+    twice, _ = train(network, start, remembered_sum(again, 100), None, TrainingPlan(2, batch_size=50), again)
+    assert not np.array_equal(twice["head.W"], params["head.W"])  # the last weights, not an earlier epoch's
+
+
 def test_a_loss_that_is_no_number_is_an_error():
-    with pytest.raises(FloatingPointError, match="lower the learning rate"), np.errstate(all="ignore"):
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
         run(learning_rate=1e30, epochs=3)
 
 

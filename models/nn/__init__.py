@@ -17,7 +17,7 @@ Parameters are one flat dictionary (``"layer0.W"``, ..., ``"head.b"``): what the
 taken over, what is saved. Nothing is remembered on an object, so one network serves many threads.
 """
 
-from models.nn.activations import softmax
+from models.nn.activations import ACTIVATIONS, softmax
 from models.nn.cells import CELLS, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
 from models.nn.initializers import (
     Initialization,
@@ -38,6 +38,7 @@ from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_
 from models.nn.types import Array, Parameters, State
 
 __all__ = [
+    "ACTIVATIONS",
     "CELLS",
     "SGD",
     "Adam",

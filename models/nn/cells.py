@@ -19,6 +19,9 @@ from models.nn.activations import ACTIVATIONS, sigmoid
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
+# Below this it is quicker to copy all steps side by side and take one product than to take one for each step.
+FEW_SEQUENCES = 4
+
 
 class Steps(Protocol):
     """Takes all steps of a layer, forward and back: a cell, or its compiled form."""
@@ -69,6 +72,8 @@ class Cell(Steps, Protocol):
 
 def weight_gradient(rows: Array, d_a: Array) -> Array:
     """Return the sum over steps of ``rows`` (T, K, B) times ``d_a`` (T, M, B) transposed: (K, M)."""
+    if rows.shape[2] < FEW_SEQUENCES:
+        return np.tensordot(rows, d_a, ((0, 2), (0, 2)))
     return np.ascontiguousarray(np.matmul(d_a, rows.transpose(0, 2, 1)).sum(axis=0).T)
 
 

@@ -141,7 +141,7 @@ class RecurrentNetwork:
         return np.asarray(np.matmul(h.transpose(2, 0, 1), W) + b)
 
     def backward(
-        self, params: Parameters, d_y: Array, tape: Tape, *, inputs: bool = True
+        self, params: Parameters, d_y: Array, tape: Tape, d_final: list[State] | None = None, *, inputs: bool = True
     ) -> tuple[Parameters, Array | None, list[State]]:
         """Backpropagation through time, over every step and layer of the tape.
 
@@ -150,6 +150,7 @@ class RecurrentNetwork:
         params : those that `forward` was given
         d_y : of the shape of y, gradient of the loss with respect to the outputs
         tape : from `forward`
+        d_final : gradient of the loss with respect to the final state of each layer; zeros where it is not given
         inputs : whether the gradient of the inputs is wanted too
 
         Returns
@@ -163,19 +164,26 @@ class RecurrentNetwork:
         Werbos (1990), Backpropagation through time: what it does and how to do it.
         """
         H = self.n_hidden
+        d_y = np.asarray(d_y, params["head.W"].dtype)
         grads, d_h = self._head_backward(params, d_y, tape[-1].z[1:, :H])
         d_initial = list[State]()
         for layer in reversed(range(self.n_layers)):
             stacked, z, pages, kept = tape[layer]
             if kept is not None:
                 d_h *= kept
-            d_final = tuple(np.zeros_like(d_h[0]) for _ in range(self.cell.n_states))
-            d_a, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_final)
+            d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
+            d_a, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state)
             grads |= _prefixed(layer, self.cell.gradients(z, pages, d_a))
             d_initial.insert(0, tuple(array.T for array in d_state))
             if layer or inputs:
                 d_h = np.matmul(stacked[H:-1], d_a)
         return grads, d_h.transpose(2, 0, 1) if inputs else None, d_initial
+
+    def _state_gradient(self, d_h: Array, given: State | None) -> tuple[Array, ...]:
+        """Return the gradient of a final state as the cells take it, (H, B) each, in arrays of their own."""
+        if given:
+            return tuple(np.array(array.T, d_h.dtype, order="C") for array in given)
+        return tuple(np.zeros(d_h.shape[1:], d_h.dtype) for _ in range(self.cell.n_states))
 
     def _head_backward(self, params: Parameters, d_y: Array, h: Array) -> tuple[Parameters, Array]:
         """Return the head's gradients, and the gradient (T, H, B) that reaches each hidden state of the top layer."""

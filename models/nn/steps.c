@@ -151,7 +151,8 @@ INLINE void gru_equations_back(
 }
 
 /* out (M, W) = A^T v, with A (K, M), whose rows are `stride` apart, and v (K, W). */
-INLINE void product(const float *A, int stride, const float *v, float *out, int K, int M, const int W)
+INLINE void product(
+    const float *restrict A, int stride, const float *restrict v, float *restrict out, int K, int M, const int W)
 {
     if (W == 1) {
         memset(out, 0, 4 * M);

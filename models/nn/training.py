@@ -44,7 +44,14 @@ class TrainingPlan:
 
 
 class Epoch(NamedTuple):
-    """One pass over the training rows: losses after it, and whether its weights are the best so far."""
+    """One pass over the training rows.
+
+    Attributes
+    ----------
+    training_loss : mean over its minibatches, each before its step
+    stopping_loss : of the stopping rows after the pass; the training loss where there are none
+    best : whether the stopping loss is the smallest so far
+    """
 
     number: int
     training_loss: float
@@ -52,6 +59,8 @@ class Epoch(NamedTuple):
     best: bool
 
 
+# What overflows makes the loss no number, and that is an error with a remedy.
+@np.errstate(over="ignore", invalid="ignore")
 def train(
     network: RecurrentNetwork,
     params: Parameters,
@@ -67,13 +76,13 @@ def train(
     ----------
     params : where to start
     training : (x, y) with x (N, T, F) and y of the shape of the network's outputs
-    stopping : likewise; None to judge each epoch by its training loss
+    stopping : likewise; None to train to the end of the plan, or until the training loss gets no better
     rng : shuffles the training rows and draws the dropout
     on_epoch : told of each epoch as it ends
 
     Returns
     -------
-    params : those of the epoch with the smallest loss on the stopping rows
+    params : those of the epoch with the smallest loss on the stopping rows; without these, the last
     history : every epoch that was run
 
     Raises
@@ -107,7 +116,7 @@ def train(
             on_epoch(history[-1])
         if plan.patience is not None and number - best_number >= plan.patience:
             break
-    return best, history
+    return params if stopping is None else best, history
 
 
 def training_step(
