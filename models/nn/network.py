@@ -12,7 +12,7 @@ from models.nn.types import Array, Parameters, State, aligned_empty
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of one layer needs; see `models.nn.cells` for the first three.
+    """What the backward pass of one layer needs; see `models.nn.cells.contract` for the first three.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 /*
- * The steps of models/nn/cells.py in float32: the same equations, on the same memory, for all steps in one call.
+ * The steps of models/nn/cells/ in float32: the same equations, on the same memory, for all steps in one call.
  *
- * cells.py is where to read them; what is here is the order of the loops. A tile of up to TILE sequences walks through
+ * There they are to be read; what is here is the order of the loops. A tile of up to TILE sequences walks through
  * all steps before the next tile begins, so that what it works on stays in the first-level cache:
  *
  *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; the hidden states are written to it

@@ -1,0 +1,97 @@
+"""What a cell is, and what cells share.
+
+Memory here is laid out for speed: time first, then rows of features or units, then the sequences of the batch side by
+side, so that a gate is one contiguous block and all products of a step are one matrix product::
+
+    a = S^T [h; x; 1]        S = [U; W; b]  stacked, (H + F + 1, gates * H)
+
+``z`` (T + 1, H + F + 1, B) holds the columns ``[h; x; 1]`` of all steps; a step reads ``z[t]`` and writes its hidden
+state to ``z[t + 1, :H]``. What else a step must remember for its backward step, it leaves on its page, ``pages[t]``.
+Who needs no gradients gives a single page, which every step uses again.
+"""
+
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from models.nn.initializers import Initialization
+from models.nn.types import Array, Parameters
+
+# Below this it is quicker to copy all steps side by side and take one product than to take one for each step.
+FEW_SEQUENCES = 4
+
+
+class Steps(Protocol):
+    """Takes all steps of a layer, forward and back: a cell, or its compiled form."""
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``."""
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Go every step back.
+
+        Parameters
+        ----------
+        d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer
+        d_state : each (H, B), the gradient of the state after the last step; overwritten
+
+        Returns
+        -------
+        d_a : (T, n_blocks * H, B), the gradient of each step's product
+        d_state : the gradient of the state before the first step
+        """
+
+
+class Cell(Steps, Protocol):
+    """A recurrence and its gradient. Cells hold no state: everything comes in and goes out.
+
+    Attributes
+    ----------
+    n_states : arrays in the state: 1 for ``(h,)``, 2 for ``(h, c)``; ``c`` lives in the last H rows of a page
+    n_blocks : blocks of H columns in the stacked weights
+    page_blocks : blocks of H rows on a page
+    """
+
+    n_states: int
+    n_blocks: int
+    page_blocks: int
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw the parameters for ``n_in`` inputs and ``n_hidden`` units, float64."""
+
+    def stack(self, params: Parameters) -> Array:
+        """Return the parameters as one matrix (H + F + 1, n_blocks * H)."""
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradient of every parameter, summed over steps and sequences."""
+
+
+def weight_gradient(rows: Array, d_a: Array) -> Array:
+    """Return the sum over steps of ``rows`` (T, K, B) times ``d_a`` (T, M, B) transposed: (K, M)."""
+    if rows.shape[2] < FEW_SEQUENCES:
+        return np.tensordot(rows, d_a, ((0, 2), (0, 2)))
+    return np.ascontiguousarray(np.matmul(d_a, rows.transpose(0, 2, 1)).sum(axis=0).T)
+
+
+Page = TypeVar("Page")
+
+
+def one_for_each(pages: list[Page], n: int) -> list[Page]:
+    """Return a page for each of ``n`` columns; a single page serves all of them."""
+    return pages * n if len(pages) == 1 else pages
+
+
+def stack(params: Parameters) -> Array:
+    """Return ``[U; W; b]``."""
+    return np.concatenate((params["U"], params["W"], params["b"][None]))
+
+
+def stacked_gradients(z: Array, d_a: Array, n_hidden: int) -> Parameters:
+    """Return the gradients of parameters that were stacked as ``[U; W; b]``.
+
+    In two products, of which the one with the hidden states has the regular sizes that BLAS is best at.
+    """
+    of_x = weight_gradient(z[:-1, n_hidden:], d_a)
+    return {"W": of_x[:-1], "U": weight_gradient(z[:-1, :n_hidden], d_a), "b": of_x[-1]}

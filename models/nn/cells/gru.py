@@ -1,0 +1,188 @@
+"""The gated recurrent unit, with its reset gate after the product or before it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.nn.activations import sigmoid
+from models.nn.cells.contract import one_for_each, stack, stacked_gradients, weight_gradient
+from models.nn.initializers import Initialization
+from models.nn.types import Array, Parameters, aligned_empty
+
+
+class GRUPage(NamedTuple):
+    """What a step of a GRU named behind; ``m`` is what the reset gate is applied to, or what comes of it."""
+
+    whole: Array
+    rz: Array
+    r: Array
+    z: Array
+    m: Array
+    n: Array
+
+    @classmethod
+    def of(cls, page: Array) -> "GRUPage":
+        """Name the rows of ``page`` (4H, B)."""
+        H = len(page) // 4
+        return cls(page, page[: 2 * H], *page.reshape(4, H, -1))
+
+
+class GRUCell:
+    """The gated recurrent unit, with the reset gate applied after the product, as in PyTorch and cuDNN.
+
+    ::
+
+        r, z = sigmoid(x W + b + h U + c)          reset and update gate: the first two blocks of columns
+        m    = h U + c                             what is remembered: the third block, without x
+        n    = tanh(x W + b + r * m)               candidate: the third block
+        h'   = (1 - z) * n + z * h
+
+    with ``W`` (F, 3H), ``U`` (H, 3H), ``b``, ``c`` (3H,) and the state ``(h,)``.
+
+    References
+    ----------
+    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; the reset gate after the product is
+    the first version of that paper, and what accelerators compute.
+    """
+
+    n_states = 1
+    n_blocks = 4
+    page_blocks = 4
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U``, ``b`` and ``c``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=3) | {"c": rules.biases(rng, n_hidden, n_gates=3)}
+
+    def stack(self, params: Parameters) -> Array:
+        """Return the columns of r, z, m and n: m has none of ``W`` and ``b``, n none of ``U`` and ``c``."""
+        W, U, b, c = (params[name] for name in "WUbc")
+        H, n_in = len(U), len(W)
+        stacked = np.zeros((H + n_in + 1, 4 * H), U.dtype)
+        stacked[:H, : 3 * H] = U
+        stacked[H:-1, : 2 * H] = W[:, : 2 * H]
+        stacked[H:-1, 3 * H :] = W[:, 2 * H :]
+        stacked[-1, : 3 * H] = c
+        stacked[-1, : 2 * H] += b[: 2 * H]
+        stacked[-1, 3 * H :] = b[2 * H :]
+        return stacked
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        S, H = stacked.T, stacked.shape[1] // 4
+        product = aligned_empty((H, z.shape[2]), z.dtype)
+        named = one_for_each([GRUPage.of(page) for page in pages], len(z))
+        for z_t, h, page in zip(z, z[1:, :H], named, strict=False):
+            np.dot(S, z_t, page.whole)
+            sigmoid(page.rz, page.rz)
+            np.multiply(page.r, page.m, product)
+            np.add(page.n, product, page.n)
+            np.tanh(page.n, page.n)
+            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
+            np.multiply(h, page.z, h)
+            np.add(h, page.n, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equations of the class, from the last to the first."""
+        T, H, B = d_h.shape
+        U = stacked[:H, : 3 * H]
+        (dh,) = d_state
+        d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = GRUPage.of(pages[t])
+            d_r, d_z, d_m, d_n = d_a[t].reshape(4, H, B)
+            dh += d_h[t]
+            np.multiply(dh, 1 - page.z, d_n)
+            d_n *= 1 - page.n * page.n
+            np.multiply(d_n, page.r, d_m)
+            np.multiply(d_n, page.m, d_r)
+            np.multiply(dh, z[t, :H] - page.n, d_z)
+            d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
+            dh *= page.z
+            dh += U @ d_a[t, : 3 * H]
+        return d_a, (dh,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
+        H = d_a.shape[1] // 4
+        d_U = weight_gradient(z[:-1, :H], d_a[:, : 3 * H])
+        of_x = weight_gradient(z[:-1, H:], d_a)
+        d_c = of_x[-1, : 3 * H].copy()
+        of_x[:, 2 * H : 3 * H] = of_x[:, 3 * H :]  # now r, z, n
+        return {"W": of_x[:-1, : 3 * H], "U": d_U, "b": of_x[-1, : 3 * H], "c": d_c}
+
+
+class GRUResetBeforeCell:
+    """The gated recurrent unit, with the reset gate applied to the state before the product.
+
+    ::
+
+        r, z = sigmoid(x W + h U + b)              reset and update gate: the first two blocks of columns
+        n    = tanh(x W + (r * h) U + b)           candidate: the third block
+        h'   = (1 - z) * n + z * h
+
+    with ``W`` (F, 3H), ``U`` (H, 3H), ``b`` (3H,) and the state ``(h,)``.
+
+    References
+    ----------
+    Chung et al. (2014), Empirical evaluation of gated recurrent neural networks on sequence modeling.
+    """
+
+    n_states = 1
+    n_blocks = 3
+    page_blocks = 4
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=3)
+
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``, with the blocks of columns r, z, n."""
+        return stack(params)
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        H = stacked.shape[1] // 3
+        S_rz, S_n, U_n = stacked[:, : 2 * H].T, stacked[H:, 2 * H :].T, stacked[:H, 2 * H :].T
+        named = one_for_each([GRUPage.of(page) for page in pages], len(z))
+        for z_t, h, page in zip(z, z[1:, :H], named, strict=False):
+            np.dot(S_rz, z_t, page.rz)
+            sigmoid(page.rz, page.rz)
+            np.multiply(page.r, z_t[:H], page.m)
+            np.dot(S_n, z_t[H:], page.n)
+            np.add(page.n, U_n @ page.m, page.n)
+            np.tanh(page.n, page.n)
+            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
+            np.multiply(h, page.z, h)
+            np.add(h, page.n, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equations of the class, from the last to the first."""
+        T, H, B = d_h.shape
+        U_rz, U_n = stacked[:H, : 2 * H], stacked[:H, 2 * H :]
+        (dh,) = d_state
+        d_a = aligned_empty((T, 3 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = GRUPage.of(pages[t])
+            d_r, d_z, d_n = d_a[t].reshape(3, H, B)
+            h_before = z[t, :H]
+            dh += d_h[t]
+            np.multiply(dh, 1 - page.z, d_n)
+            d_n *= 1 - page.n * page.n
+            d_m = U_n @ d_n
+            np.multiply(d_m, h_before, d_r)
+            np.multiply(dh, h_before - page.n, d_z)
+            d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
+            dh *= page.z
+            dh += d_m * page.r + U_rz @ d_a[t, : 2 * H]
+        return d_a, (dh,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``; the third block of ``U`` was fed ``r * h`` instead of h."""
+        H = d_a.shape[1] // 3
+        d = stacked_gradients(z, d_a, H)
+        d["U"][:, 2 * H :] = weight_gradient(pages[:-1, 2 * H : 3 * H], d_a[:, 2 * H :])
+        return d

@@ -1,0 +1,104 @@
+"""Long short-term memory."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.nn.activations import sigmoid
+from models.nn.cells.contract import one_for_each, stack, stacked_gradients
+from models.nn.initializers import Initialization
+from models.nn.types import Array, Parameters, aligned_empty
+
+
+class LSTMPage(NamedTuple):
+    """What a step of the LSTM named behind: ``c`` is from before the step, ``tanh_c`` from after it."""
+
+    gates: Array
+    ifo: Array
+    i: Array
+    f: Array
+    o: Array
+    g: Array
+    tanh_c: Array
+    c: Array
+
+    @classmethod
+    def of(cls, page: Array) -> "LSTMPage":
+        """Name the rows of ``page`` (6H, B)."""
+        H = len(page) // 6
+        return cls(page[: 4 * H], page[: 3 * H], *page.reshape(6, H, -1))
+
+
+class LSTMCell:
+    """Long short-term memory: a cell state that gates write to, keep and read.
+
+    ::
+
+        i, f, o = sigmoid(x W + h U + b)   input, forget and output gate: the first three blocks of columns
+        g       = tanh(x W + h U + b)      candidate: the fourth block
+        c'      = f * c + i * g
+        h'      = o * tanh(c')
+
+    with ``W`` (F, 4H), ``U`` (H, 4H), ``b`` (4H,) and the state ``(h, c)``.
+
+    References
+    ----------
+    Hochreiter and Schmidhuber (1997), Long short-term memory; the forget gate and its bias of 1, with which a new
+    network remembers, are Gers, Schmidhuber and Cummins (2000), Learning to forget.
+    """
+
+    n_states = 2
+    n_blocks = 4
+    page_blocks = 6
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``; 1 is added to the forget gate's bias."""
+        params = rules.cell(rng, n_in, n_hidden, n_gates=4)
+        params["b"][n_hidden : 2 * n_hidden] += 1
+        return params
+
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``, with the blocks of columns i, f, o, g."""
+        return stack(params)
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equations of the class."""
+        S, H = stacked.T, stacked.shape[1] // 4
+        product = aligned_empty((H, z.shape[2]), z.dtype)
+        named = one_for_each([LSTMPage.of(page) for page in pages], len(z))
+        for z_t, h, page, after in zip(z, z[1:, :H], named, named[1:], strict=False):
+            np.dot(S, z_t, page.gates)
+            sigmoid(page.ifo, page.ifo)
+            np.tanh(page.g, page.g)
+            np.multiply(page.i, page.g, product)
+            np.multiply(page.f, page.c, after.c)
+            np.add(after.c, product, after.c)
+            np.tanh(after.c, page.tanh_c)
+            np.multiply(page.o, page.tanh_c, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equations of the class, from the last to the first."""
+        T, H, B = d_h.shape
+        U = stacked[:H]
+        dh, dc = d_state
+        d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
+        for t in reversed(range(T)):
+            page = LSTMPage.of(pages[t])
+            d_i, d_f, d_o, d_g = d_a[t].reshape(4, H, B)
+            dh += d_h[t]
+            dc += dh * page.o * (1 - page.tanh_c * page.tanh_c)
+            np.multiply(dc, page.g, d_i)
+            np.multiply(dc, page.c, d_f)
+            np.multiply(dh, page.tanh_c, d_o)
+            np.multiply(dc, page.i, d_g)
+            d_a[t, : 3 * H] *= page.ifo * (1 - page.ifo)
+            d_g *= 1 - page.g * page.g
+            dc *= page.f
+            np.dot(U, d_a[t], dh)
+        return d_a, (dh, dc)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``."""
+        return stacked_gradients(z, d_a, d_a.shape[1] // 4)

@@ -1,0 +1,67 @@
+"""The plain recurrent cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.nn.activations import ACTIVATIONS
+from models.nn.cells.contract import stack, stacked_gradients
+from models.nn.initializers import Initialization
+from models.nn.types import Array, Parameters, aligned_empty
+
+
+@dataclass(frozen=True)
+class RNNCell:
+    """The plain recurrent cell.
+
+    ::
+
+        h' = g(x W + h U + b)        g: tanh, relu, sigmoid or identity
+
+    with ``W`` (F, H), ``U`` (H, H), ``b`` (H,) and the state ``(h,)``.
+
+    References
+    ----------
+    Elman (1990), Finding structure in time.
+    """
+
+    activation: str = "tanh"
+
+    n_states = 1
+    n_blocks = 1
+    page_blocks = 0
+
+    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
+        """Draw ``W``, ``U`` and ``b``."""
+        return rules.cell(rng, n_in, n_hidden, n_gates=1)
+
+    def stack(self, params: Parameters) -> Array:
+        """Return ``[U; W; b]``."""
+        return stack(params)
+
+    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+        """Take every step; see the equation of the class."""
+        S, H = stacked.T, stacked.shape[1]
+        activate = ACTIVATIONS[self.activation].apply
+        for z_t, h in zip(z, z[1:, :H], strict=False):
+            np.dot(S, z_t, h)
+            activate(h, h)
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate the equation of the class: ``d_a = d_h g'(a)``, and through ``U`` to the state before."""
+        H = stacked.shape[1]
+        U = stacked[:H]
+        (d,) = d_state
+        slope = ACTIVATIONS[self.activation].slope(z[1:, :H])
+        d_a = aligned_empty(d_h.shape, d_h.dtype)
+        for t in reversed(range(len(d_h))):
+            np.add(d, d_h[t], d)
+            np.multiply(d, slope[t], d_a[t])
+            np.dot(U, d_a[t], d)
+        return d_a, (d,)
+
+    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``."""
+        return stacked_gradients(z, d_a, d_a.shape[1])
