@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from models.nn.cells import CELLS, Steps
-from models.nn.types import Array, aligned_empty
+from models.nn.cells.contract import LayerState
+from models.nn.types import Array
 
 LIBRARY = Path(__file__).with_name("steps.so")
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
 TILE = 16
 
 # The cells that steps.c knows.
@@ -29,7 +30,7 @@ class CompiledSteps:
     def __init__(self, library: ctypes.CDLL, cell_name: str) -> None:
         self._n_blocks = CELLS[cell_name].n_blocks
         self._forward = _function(library, f"{cell_name}_forward", "pppipiiii")
-        self._backward = _function(library, f"{cell_name}_backward", "ppppppppiiii")
+        self._backward = _function(library, f"{cell_name}_backward", "pppppppppiiii")
 
     def forward(self, stacked: Array, z: Array, pages: Array) -> None:
         """Take every step."""
@@ -40,17 +41,18 @@ class CompiledSteps:
         self._forward(*map(_address, (stacked, z, pages)), len(pages) > 1, _address(scratch), T, K - H - 1, H, B)
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Go every step back."""
         T, H, B = d_h.shape
         K, M = stacked.shape
-        d_a = aligned_empty((T, M, B), np.float32)
-        scratch = _scratch(9 * H + M, B)
-        U_t, d_h = np.ascontiguousarray(stacked[:H].T), np.ascontiguousarray(d_h)
-        arrays = (U_t, z, pages, d_h, d_state[0], d_state[-1], d_a, scratch)
-        self._backward(*map(_address, arrays), T, K - H - 1, H, B)
-        return d_a, d_state
+        d_stacked = np.zeros((K, M), np.float32)
+        scratch = _scratch(9 * H + 2 * M + 2 * K, B)
+        stacked_t, d_h = np.ascontiguousarray(stacked.T), np.ascontiguousarray(d_h)
+        arrays = (stacked_t, z, pages, d_h, d_state[0], d_state[-1], d_stacked)
+        addresses = [*map(_address, arrays), None if d_x is None else _address(d_x), _address(scratch)]
+        self._backward(*addresses, T, K - H - 1, H, B)
+        return d_stacked, d_state
 
 
 def compiled_steps(cell_name: str, dtype: Any) -> Steps:

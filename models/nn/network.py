@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from models.nn.cells import CELLS, Cell, Steps
+from models.nn.cells.contract import LayerState
 from models.nn.compiled import compiled_steps
 from models.nn.initializers import DEFAULT_INITIALIZATION, Initialization
 from models.nn.types import Array, Parameters, State, aligned_empty
@@ -172,14 +173,15 @@ class RecurrentNetwork:
             if kept is not None:
                 d_h *= kept
             d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
-            d_a, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state)
-            grads |= _prefixed(layer, self.cell.gradients(z, pages, d_a))
+            d_x = np.empty((len(d_h), len(stacked) - H - 1, d_h.shape[2]), d_h.dtype) if layer or inputs else None
+            d_stacked, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state, d_x)
+            grads |= _prefixed(layer, self.cell.unstack(d_stacked))
             d_initial.insert(0, tuple(array.T for array in d_state))
-            if layer or inputs:
-                d_h = np.matmul(stacked[H:-1], d_a)
+            if d_x is not None:
+                d_h = d_x  # of the layer below
         return grads, d_h.transpose(2, 0, 1) if inputs else None, d_initial
 
-    def _state_gradient(self, d_h: Array, given: State | None) -> tuple[Array, ...]:
+    def _state_gradient(self, d_h: Array, given: State | None) -> LayerState:
         """Return the gradient of a final state as the cells take it, (H, B) each, in arrays of their own."""
         if given:
             return tuple(np.array(array.T, d_h.dtype, order="C") for array in given)

@@ -6,8 +6,8 @@
  *
  *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; the hidden states are written to it
  *     pages   (T + 1, P, B)   what the backward pass needs; without a tape a single page, for the LSTM's c alone
- *     stacked (K, M)          [U; W; b] side by side for each gate
- *     U_t     (M, H)          the first H rows of stacked, transposed
+ *     stacked (K, M)          [U; W; b] side by side for each gate; stacked_t is its transpose, d_stacked its gradient
+ *     d_x     (T, n_in, B)    gradient of the inputs; NULL where it is not wanted
  *
  * scratch has room for one tile and a cache line more, and belongs to the call: nothing is static here.
  */
@@ -26,9 +26,10 @@
 #endif
 
 typedef float lanes __attribute__((vector_size(4 * TILE)));
+typedef float loose_lanes __attribute__((vector_size(4 * TILE), aligned(4), may_alias)); /* anywhere in memory */
 
 /* Raised when a signature below changes; models/nn/compiled.py loads no other. */
-int interface_version(void) { return 1; }
+int interface_version(void) { return 2; }
 
 /*
  * 1 / x for a normal x > 0, in a quarter of a division's time: turning the exponent's sign round gives it to 12 %, and
@@ -155,10 +156,22 @@ INLINE void product(
     const float *restrict A, int stride, const float *restrict v, float *restrict out, int K, int M, const int W)
 {
     if (W == 1) {
-        memset(out, 0, 4 * M);
-        for (int k = 0; k < K; k++)
-            for (int m = 0; m < M; m++)
+        int m = 0;
+        for (; m + 2 * TILE <= M; m += 2 * TILE) {
+            loose_lanes s0 = {0}, s1 = {0};
+            for (int k = 0; k < K; k++) {
+                const float *a = A + k * stride + m;
+                s0 += v[k] * *(const loose_lanes *)a;
+                s1 += v[k] * *(const loose_lanes *)(a + TILE);
+            }
+            *(loose_lanes *)(out + m) = s0;
+            *(loose_lanes *)(out + m + TILE) = s1;
+        }
+        for (; m < M; m++) {
+            out[m] = 0.0f;
+            for (int k = 0; k < K; k++)
                 out[m] += v[k] * A[k * stride + m];
+        }
         return;
     }
     const lanes *rows = (const lanes *)v;
@@ -193,6 +206,47 @@ INLINE void product(
             s += rows[k] * A[k * stride + m];
         results[m] = s;
     }
+}
+
+/* d (R, M) += v (R, W) a_t (W, M); rows of d are `stride` apart, those of a_t `a_stride`. */
+INLINE void accumulate_rows(
+    float *restrict d, int stride, const float *restrict v, const float *restrict a_t, int a_stride, int M,
+    const int W, const int R)
+{
+    int m = 0;
+    for (; m + TILE <= M; m += TILE) {
+        loose_lanes s[4];
+        for (int r = 0; r < R; r++)
+            s[r] = *(loose_lanes *)(d + r * stride + m);
+        for (int j = 0; j < W; j++) {
+            loose_lanes a = *(const loose_lanes *)(a_t + j * a_stride + m);
+            for (int r = 0; r < R; r++)
+                s[r] += v[r * W + j] * a;
+        }
+        for (int r = 0; r < R; r++)
+            *(loose_lanes *)(d + r * stride + m) = s[r];
+    }
+    for (; m < M; m++)
+        for (int r = 0; r < R; r++)
+            for (int j = 0; j < W; j++)
+                d[r * stride + m] += v[r * W + j] * a_t[j * a_stride + m];
+}
+
+INLINE void accumulate(
+    float *d, int stride, const float *v, const float *a_t, int a_stride, int K, int M, const int W)
+{
+    int k = 0;
+    for (; k + 4 <= K; k += 4)
+        accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, 4);
+    for (; k < K; k++)
+        accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, 1);
+}
+
+INLINE void transpose(const float *restrict a, float *restrict a_t, int M, const int W)
+{
+    for (int m = 0; m < M; m++)
+        for (int j = 0; j < W; j++)
+            a_t[j * M + m] = a[m * W + j];
 }
 
 /* Copy w of W columns of `rows` rows from an array with B columns to a tile, and back. */
@@ -238,18 +292,25 @@ INLINE void rnn_forward_tile(
 }
 
 INLINE void rnn_backward_tile(
-    const float *U_t, const float *z, const float *d_h, float *dh, float *d_a, float *scratch, int T, int n_in, int H,
-    int B, int w, const int W)
+    const float *stacked_t, const float *z, const float *d_h, float *dh, float *d_stacked, float *d_x, float *scratch,
+    int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
-    float *d = scratch, *h = d + N, *above = h + N, *a = above + N;
+    float *d = scratch, *h = d + N, *above = h + N, *d_a = above + N, *d_a_t = d_a + N, *v = d_a_t + N, *dx = v + K * W;
     get(d, dh, H, B, w, W);
+    get(h, z + (long)T * K * B, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
-        get(h, z + (long)(t + 1) * K * B, H, B, w, W);
+        get(v, z + (long)t * K * B, K, B, w, W);
         get(above, d_h + (long)t * H * B, H, B, w, W);
-        rnn_equations_back(d, above, h, a, N);
-        put(d_a + (long)t * H * B, a, H, B, w, W);
-        product(U_t, H, a, d, H, H, W);
+        rnn_equations_back(d, above, h, d_a, N);
+        transpose(d_a, d_a_t, H, W);
+        accumulate(d_stacked, H, v, d_a_t, H, K, H, W);
+        product(stacked_t, K, d_a, d, H, H, W);
+        if (d_x) {
+            product(stacked_t + H, K, d_a, dx, H, n_in, W);
+            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
+        }
+        memcpy(h, v, 4 * N);
     }
     put(dh, d, H, B, w, W);
 }
@@ -281,21 +342,28 @@ INLINE void lstm_forward_tile(
 }
 
 INLINE void lstm_backward_tile(
-    const float *U_t, const float *pages, const float *d_h, float *dh_, float *dc_, float *d_a, float *scratch, int T,
-    int H, int B, int w, const int W)
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh_, float *dc_,
+    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
-    int N = H * W;
+    int K = H + n_in + 1, M = 4 * H, N = H * W;
     float *dh = scratch, *dc = dh + N, *above = dc + N, *page = above + N;
     float *i = page, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
     float *d_i = c + N, *d_f = d_i + N, *d_o = d_f + N, *d_g = d_o + N;
+    float *d_a_t = d_g + N, *v = d_a_t + M * W, *dx = v + K * W;
     get(dh, dh_, H, B, w, W);
     get(dc, dc_, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
+        get(v, z + (long)t * K * B, K, B, w, W);
         get(page, pages + (long)t * 6 * H * B, 6 * H, B, w, W);
         get(above, d_h + (long)t * H * B, H, B, w, W);
         lstm_equations_back(dh, dc, above, i, f, o, g, tanh_c, c, d_i, d_f, d_o, d_g, N);
-        put(d_a + (long)t * 4 * H * B, d_i, 4 * H, B, w, W);
-        product(U_t, H, d_i, dh, 4 * H, H, W);
+        transpose(d_i, d_a_t, M, W);
+        accumulate(d_stacked, M, v, d_a_t, M, K, M, W);
+        product(stacked_t, K, d_i, dh, M, H, W);
+        if (d_x) {
+            product(stacked_t + H, K, d_i, dx, M, n_in, W);
+            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
+        }
     }
     put(dh_, dh, H, B, w, W);
     put(dc_, dc, H, B, w, W);
@@ -322,23 +390,30 @@ INLINE void gru_forward_tile(
 }
 
 INLINE void gru_backward_tile(
-    const float *U_t, const float *z_, const float *pages, const float *d_h, float *dh_, float *d_a, float *scratch,
-    int T, int n_in, int H, int B, int w, const int W)
+    const float *stacked_t, const float *z_, const float *pages, const float *d_h, float *dh_, float *d_stacked,
+    float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
-    int K = H + n_in + 1, N = H * W;
-    float *dh = scratch, *h = dh + N, *above = h + N, *kept = above + N, *page = kept + N;
+    int K = H + n_in + 1, M = 4 * H, N = H * W;
+    float *dh = scratch, *above = dh + N, *kept = above + N, *page = kept + N;
     float *r = page, *z = r + N, *m = z + N, *n = m + N;
     float *d_r = n + N, *d_z = d_r + N, *d_m = d_z + N, *d_n = d_m + N;
+    float *d_a_t = d_n + N, *v = d_a_t + M * W, *dx = v + K * W;
     get(dh, dh_, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
-        get(page, pages + (long)t * 4 * H * B, 4 * H, B, w, W);
-        get(h, z_ + (long)t * K * B, H, B, w, W);
+        get(v, z_ + (long)t * K * B, K, B, w, W);
+        get(page, pages + (long)t * M * B, M, B, w, W);
         get(above, d_h + (long)t * H * B, H, B, w, W);
-        gru_equations_back(dh, above, h, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
-        put(d_a + (long)t * 4 * H * B, d_r, 4 * H, B, w, W);
-        product(U_t, H, d_r, dh, 3 * H, H, W); /* r, z and m */
+        gru_equations_back(dh, above, v, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
+        transpose(d_r, d_a_t, M, W);
+        accumulate(d_stacked, M, v, d_a_t, M, K, 3 * H, W); /* r, z and m */
+        accumulate(d_stacked + H * M + 3 * H, M, v + N, d_a_t + 3 * H, M, n_in + 1, H, W);
+        product(stacked_t, K, d_r, dh, 3 * H, H, W);
         for (int j = 0; j < N; j++)
             dh[j] += kept[j];
+        if (d_x) {
+            product(stacked_t + H, K, d_r, dx, M, n_in, W);
+            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
+        }
     }
     put(dh_, dh, H, B, w, W);
 }
@@ -382,34 +457,38 @@ ENTRY gru_forward(
 #undef CALL
 }
 
+#define AT(pointer) ((pointer) ? (pointer) + col : 0)
+
 ENTRY rnn_backward(
-    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
-    float *scratch, int T, int n_in, int H, int B)
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
     (void)pages, (void)dc;
-#define CALL(W) rnn_backward_tile(U_t, z + col, d_h + col, dh + col, d_a + col, scratch, T, n_in, H, B, w, W)
+#define CALL(W)                                                                                                        \
+    rnn_backward_tile(stacked_t, z + col, d_h + col, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY lstm_backward(
-    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
-    float *scratch, int T, int n_in, int H, int B)
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
-    (void)z, (void)n_in;
 #define CALL(W)                                                                                                        \
-    lstm_backward_tile(U_t, pages + col, d_h + col, dh + col, dc + col, d_a + col, scratch, T, H, B, w, W)
+    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, dh + col, dc + col, d_stacked, AT(d_x), scratch, T, \
+                       n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY gru_backward(
-    const float *U_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc, float *d_a,
-    float *scratch, int T, int n_in, int H, int B)
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
     (void)dc;
 #define CALL(W)                                                                                                        \
-    gru_backward_tile(U_t, z + col, pages + col, d_h + col, dh + col, d_a + col, scratch, T, n_in, H, B, w, W)
+    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H,   \
+                      B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }

@@ -10,12 +10,15 @@ state to ``z[t + 1, :H]``. What else a step must remember for its backward step,
 Who needs no gradients gives a single page, which every step uses again.
 """
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters
+
+# The state of a layer as the cells have it: arrays (H, B).
+LayerState: TypeAlias = tuple[Array, ...]
 
 # Below this it is quicker to copy all steps side by side and take one product than to take one for each step.
 FEW_SEQUENCES = 4
@@ -28,18 +31,19 @@ class Steps(Protocol):
         """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``."""
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Go every step back.
 
         Parameters
         ----------
         d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer
-        d_state : each (H, B), the gradient of the state after the last step; overwritten
+        d_state : the gradient of the state after the last step; overwritten
+        d_x : (T, F, B), filled with the gradient of the inputs; None where it is not wanted
 
         Returns
         -------
-        d_a : (T, n_blocks * H, B), the gradient of each step's product
+        d_stacked : the gradient of ``stacked``, summed over steps and sequences
         d_state : the gradient of the state before the first step
         """
 
@@ -64,8 +68,8 @@ class Cell(Steps, Protocol):
     def stack(self, params: Parameters) -> Array:
         """Return the parameters as one matrix (H + F + 1, n_blocks * H)."""
 
-    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
-        """Return the gradient of every parameter, summed over steps and sequences."""
+    def unstack(self, d_stacked: Array) -> Parameters:
+        """Return the gradient of every parameter, given that of the stacked ones."""
 
 
 def weight_gradient(rows: Array, d_a: Array) -> Array:
@@ -88,10 +92,16 @@ def stack(params: Parameters) -> Array:
     return np.concatenate((params["U"], params["W"], params["b"][None]))
 
 
-def stacked_gradients(z: Array, d_a: Array, n_hidden: int) -> Parameters:
-    """Return the gradients of parameters that were stacked as ``[U; W; b]``.
+def unstack(stacked: Array, n_hidden: int) -> Parameters:
+    """Return the parts of ``[U; W; b]``."""
+    return {"W": stacked[n_hidden:-1], "U": stacked[:n_hidden], "b": stacked[-1]}
+
+
+def products_backward(stacked: Array, z: Array, d_a: Array, n_hidden: int, d_x: Array | None) -> Array:
+    """Differentiate ``a = stacked^T z`` at all steps: return ``d_stacked``, and fill ``d_x`` where it is wanted.
 
     In two products, of which the one with the hidden states has the regular sizes that BLAS is best at.
     """
-    of_x = weight_gradient(z[:-1, n_hidden:], d_a)
-    return {"W": of_x[:-1], "U": weight_gradient(z[:-1, :n_hidden], d_a), "b": of_x[-1]}
+    if d_x is not None:
+        np.matmul(stacked[n_hidden:-1], d_a, d_x)
+    return np.concatenate((weight_gradient(z[:-1, :n_hidden], d_a), weight_gradient(z[:-1, n_hidden:], d_a)))

@@ -5,7 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from models.nn.activations import sigmoid
-from models.nn.cells.contract import one_for_each, stack, stacked_gradients, weight_gradient
+from models.nn.cells.contract import (
+    LayerState,
+    one_for_each,
+    products_backward,
+    stack,
+    unstack,
+    weight_gradient,
+)
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -82,8 +89,8 @@ class GRUCell:
             np.add(h, page.n, h)
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
         T, H, B = d_h.shape
         U = stacked[:H, : 3 * H]
@@ -101,16 +108,14 @@ class GRUCell:
             d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
             dh *= page.z
             dh += U @ d_a[t, : 3 * H]
-        return d_a, (dh,)
+        return products_backward(stacked, z, d_a, H, d_x), (dh,)
 
-    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+    def unstack(self, d_stacked: Array) -> Parameters:
         """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
-        H = d_a.shape[1] // 4
-        d_U = weight_gradient(z[:-1, :H], d_a[:, : 3 * H])
-        of_x = weight_gradient(z[:-1, H:], d_a)
-        d_c = of_x[-1, : 3 * H].copy()
-        of_x[:, 2 * H : 3 * H] = of_x[:, 3 * H :]  # now r, z, n
-        return {"W": of_x[:-1, : 3 * H], "U": d_U, "b": of_x[-1, : 3 * H], "c": d_c}
+        H = d_stacked.shape[1] // 4
+        of_h = d_stacked[:, : 3 * H]  # r, z, m
+        of_x = np.delete(d_stacked[H:], slice(2 * H, 3 * H), axis=1)  # r, z, n
+        return {"W": of_x[:-1], "U": of_h[:H], "b": of_x[-1], "c": of_h[-1]}
 
 
 class GRUResetBeforeCell:
@@ -158,8 +163,8 @@ class GRUResetBeforeCell:
             np.add(h, page.n, h)
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
         T, H, B = d_h.shape
         U_rz, U_n = stacked[:H, : 2 * H], stacked[:H, 2 * H :]
@@ -178,11 +183,11 @@ class GRUResetBeforeCell:
             d_a[t, : 2 * H] *= page.rz * (1 - page.rz)
             dh *= page.z
             dh += d_m * page.r + U_rz @ d_a[t, : 2 * H]
-        return d_a, (dh,)
+        d_stacked = products_backward(stacked, z, d_a, H, d_x)
+        # The third block of U was fed r * h, which is on the page, instead of h.
+        d_stacked[:H, 2 * H :] = weight_gradient(pages[:-1, 2 * H : 3 * H], d_a[:, 2 * H :])
+        return d_stacked, (dh,)
 
-    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
-        """Return the gradients of ``W``, ``U`` and ``b``; the third block of ``U`` was fed ``r * h`` instead of h."""
-        H = d_a.shape[1] // 3
-        d = stacked_gradients(z, d_a, H)
-        d["U"][:, 2 * H :] = weight_gradient(pages[:-1, 2 * H : 3 * H], d_a[:, 2 * H :])
-        return d
+    def unstack(self, d_stacked: Array) -> Parameters:
+        """Return the gradients of ``W``, ``U`` and ``b``."""
+        return unstack(d_stacked, d_stacked.shape[1] // 3)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.nn.activations import sigmoid
-from models.nn.cells.contract import one_for_each, stack, stacked_gradients
+from models.nn.cells.contract import LayerState, one_for_each, products_backward, stack, unstack
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -77,8 +77,8 @@ class LSTMCell:
             np.multiply(page.o, page.tanh_c, h)
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
         T, H, B = d_h.shape
         U = stacked[:H]
@@ -97,8 +97,8 @@ class LSTMCell:
             d_g *= 1 - page.g * page.g
             dc *= page.f
             np.dot(U, d_a[t], dh)
-        return d_a, (dh, dc)
+        return products_backward(stacked, z, d_a, H, d_x), (dh, dc)
 
-    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+    def unstack(self, d_stacked: Array) -> Parameters:
         """Return the gradients of ``W``, ``U`` and ``b``."""
-        return stacked_gradients(z, d_a, d_a.shape[1] // 4)
+        return unstack(d_stacked, d_stacked.shape[1] // 4)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.nn.activations import ACTIVATIONS
-from models.nn.cells.contract import stack, stacked_gradients
+from models.nn.cells.contract import LayerState, products_backward, stack, unstack
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -48,8 +48,8 @@ class RNNCell:
             activate(h, h)
 
     def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: tuple[Array, ...]
-    ) -> tuple[Array, tuple[Array, ...]]:
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
         """Differentiate the equation of the class: ``d_a = d_h g'(a)``, and through ``U`` to the state before."""
         H = stacked.shape[1]
         U = stacked[:H]
@@ -60,8 +60,8 @@ class RNNCell:
             np.add(d, d_h[t], d)
             np.multiply(d, slope[t], d_a[t])
             np.dot(U, d_a[t], d)
-        return d_a, (d,)
+        return products_backward(stacked, z, d_a, H, d_x), (d,)
 
-    def gradients(self, z: Array, pages: Array, d_a: Array) -> Parameters:
+    def unstack(self, d_stacked: Array) -> Parameters:
         """Return the gradients of ``W``, ``U`` and ``b``."""
-        return stacked_gradients(z, d_a, d_a.shape[1])
+        return unstack(d_stacked, d_stacked.shape[1])
