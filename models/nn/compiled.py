@@ -17,7 +17,7 @@ from models.nn.cells.contract import LayerState
 from models.nn.types import Array
 
 LIBRARY = Path(__file__).with_name("steps.so")
-INTERFACE_VERSION = 2
+INTERFACE_VERSION = 3
 TILE = 16
 
 # The cells that steps.c knows.
@@ -29,29 +29,38 @@ class CompiledSteps:
 
     def __init__(self, library: ctypes.CDLL, cell_name: str) -> None:
         self._n_blocks = CELLS[cell_name].n_blocks
-        self._forward = _function(library, f"{cell_name}_forward", "pppipiiii")
-        self._backward = _function(library, f"{cell_name}_backward", "pppppppppiiii")
+        self._forward = _function(library, f"{cell_name}_forward", "pplllppipiiii")
+        self._backward = _function(library, f"{cell_name}_backward", "ppppipppppiiii")
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step."""
-        T, B = len(z) - 1, z.shape[2]
+        T, n_in, B = x.shape
         K, M = stacked.shape
         H = M // self._n_blocks
-        scratch = _scratch(K + M + 2 * H, B)
-        self._forward(*map(_address, (stacked, z, pages)), len(pages) > 1, _address(scratch), T, K - H - 1, H, B)
+        if not x.flags.aligned or any(stride % x.itemsize for stride in x.strides):
+            x = np.ascontiguousarray(x)
+        step, feature, sequence = (stride // x.itemsize for stride in x.strides)
+        scratch = _scratch(K + M + 2 * H + T * n_in, B)
+        stacked = np.ascontiguousarray(stacked)
+        self._forward(
+            stacked.ctypes.data, x.ctypes.data, step, feature, sequence, z.ctypes.data, pages.ctypes.data,
+            len(pages) > 1, scratch.ctypes.data, T, n_in, H, B,
+        )  # fmt: skip
 
     def backward(
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
     ) -> tuple[Array, LayerState]:
         """Go every step back."""
-        T, H, B = d_h.shape
+        T, H, B = len(z) - 1, *d_h.shape[1:]
         K, M = stacked.shape
         d_stacked = np.zeros((K, M), np.float32)
         scratch = _scratch(9 * H + 2 * M + 2 * K, B)
         stacked_t, d_h = np.ascontiguousarray(stacked.T), np.ascontiguousarray(d_h)
-        arrays = (stacked_t, z, pages, d_h, d_state[0], d_state[-1], d_stacked)
-        addresses = [*map(_address, arrays), None if d_x is None else _address(d_x), _address(scratch)]
-        self._backward(*addresses, T, K - H - 1, H, B)
+        self._backward(
+            stacked_t.ctypes.data, z.ctypes.data, pages.ctypes.data, d_h.ctypes.data, len(d_h),
+            d_state[0].ctypes.data, d_state[-1].ctypes.data, d_stacked.ctypes.data,
+            None if d_x is None else d_x.ctypes.data, scratch.ctypes.data, T, K - H - 1, H, B,
+        )  # fmt: skip
         return d_stacked, d_state
 
 
@@ -79,14 +88,11 @@ def _loaded() -> dict[str, CompiledSteps]:
 
 def _function(library: ctypes.CDLL, name: str, arguments: str) -> Any:
     function = library[name]
-    function.argtypes = [ctypes.c_void_p if kind == "p" else ctypes.c_int for kind in arguments]
+    kinds: dict[str, Any] = {"p": ctypes.c_void_p, "i": ctypes.c_int, "l": ctypes.c_long}
+    function.argtypes = [kinds[kind] for kind in arguments]
     function.restype = None
     return function
 
 
 def _scratch(rows: int, B: int) -> Array:
     return np.empty(rows * (1 if B == 1 else TILE) + TILE, np.float32)
-
-
-def _address(array: Array) -> int:
-    return array.ctypes.data

@@ -88,6 +88,10 @@ class RecurrentNetwork:
         y : (B, O) or (B, T, O)
         state : the final state of each layer
         tape : what `backward` needs
+
+        Raises
+        ------
+        ValueError : where the shape of ``x``, ``state`` or the parameters is another
         """
         y, tape = self._forward(params, x, state, rng, keep=True)
         return y, [self._state(z, pages) for _, z, pages, _ in tape], tape
@@ -99,12 +103,17 @@ class RecurrentNetwork:
     def _forward(
         self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
     ) -> tuple[Array, Tape]:
-        h = x.transpose(1, 2, 0)
+        if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
+            raise ValueError(f"x has the shape {x.shape}: (B, T, {self.n_inputs}) is needed, with at least one step")
+        self._check_states("state", state, len(x))
+        h = np.asarray(x, params["head.W"].dtype).transpose(1, 2, 0)
         tape = Tape()
         for layer in range(self.n_layers):
             stacked = self.cell.stack(_of_layer(layer, params))
-            z, pages = self._columns(stacked, h, state[layer] if state else None, keep)
-            self._steps(stacked).forward(stacked, z, pages)
+            if stacked.shape != (self.n_hidden + h.shape[1] + 1, self.cell.n_blocks * self.n_hidden):
+                raise ValueError(f"the parameters of layer {layer} are those of another network than {self}")
+            z, pages = self._columns(stacked, h.shape, state[layer] if state else None, keep)
+            self._steps(stacked).forward(stacked, h, z, pages)
             h = z[1:, : self.n_hidden]
             kept = None
             if rng is not None and self.dropout and layer < self.n_layers - 1:
@@ -117,18 +126,27 @@ class RecurrentNetwork:
         """Return who takes the steps: the cell itself, or its compiled form."""
         return compiled_steps(self.cell_name, stacked.dtype) if self.compiled else self.cell
 
-    def _columns(self, stacked: Array, x: Array, state: State | None, keep: bool) -> tuple[Array, Array]:
-        """Lay out the columns ``[h; x; 1]`` of every step and the pages of the tape, or one page without a tape."""
-        T, _, B = x.shape
+    def _columns(
+        self, stacked: Array, x_shape: tuple[int, ...], state: State | None, keep: bool
+    ) -> tuple[Array, Array]:
+        """Make room for the columns ``[h; x; 1]`` of every step and for the tape, or one page without a tape."""
+        T, _, B = x_shape
         H, dtype = self.n_hidden, stacked.dtype
         z = aligned_empty((T + 1, len(stacked), B), dtype)
         pages = aligned_empty((T + 1 if keep else 1, self.cell.page_blocks * H, B), dtype)
-        z[:-1, H:-1] = x
         z[:, -1] = 1
         z[0, :H] = state[0].T if state else 0
         if self.cell.n_states > 1:
             pages[0, -H:] = state[1].T if state else 0
         return z, pages
+
+    def _check_states(self, name: str, states: list[State] | None, n_sequences: int) -> None:
+        expected = [[(n_sequences, self.n_hidden)] * self.cell.n_states] * self.n_layers
+        if states is not None and [[array.shape for array in layer] for layer in states] != expected:
+            raise ValueError(
+                f"{name} does not fit: for each of {self.n_layers} layers, {self.cell.n_states} arrays of the shape "
+                f"{(n_sequences, self.n_hidden)} are needed"
+            )
 
     def _state(self, z: Array, pages: Array) -> State:
         """Return the state after the last step."""
@@ -160,12 +178,20 @@ class RecurrentNetwork:
         d_x : (B, T, F), gradient of the inputs; None where it is not wanted
         d_state : gradient of the initial state of each layer
 
+        Raises
+        ------
+        ValueError : where the shape of ``d_y`` or ``d_final`` is another
+
         References
         ----------
         Werbos (1990), Backpropagation through time: what it does and how to do it.
         """
-        H = self.n_hidden
+        H, (n_columns, _, B) = self.n_hidden, tape[-1].z.shape
         d_y = np.asarray(d_y, params["head.W"].dtype)
+        outputs = (B, self.n_outputs) if self.output == "last" else (B, n_columns - 1, self.n_outputs)
+        if d_y.shape != outputs:
+            raise ValueError(f"d_y has the shape {d_y.shape}: that of the outputs, {outputs}, is needed")
+        self._check_states("d_final", d_final, B)
         grads, d_h = self._head_backward(params, d_y, tape[-1].z[1:, :H])
         d_initial = list[State]()
         for layer in reversed(range(self.n_layers)):
@@ -173,7 +199,7 @@ class RecurrentNetwork:
             if kept is not None:
                 d_h *= kept
             d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
-            d_x = np.empty((len(d_h), len(stacked) - H - 1, d_h.shape[2]), d_h.dtype) if layer or inputs else None
+            d_x = np.empty((len(z) - 1, len(stacked) - H - 1, z.shape[2]), z.dtype) if layer or inputs else None
             d_stacked, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state, d_x)
             grads |= _prefixed(layer, self.cell.unstack(d_stacked))
             d_initial.insert(0, tuple(array.T for array in d_state))
@@ -188,12 +214,10 @@ class RecurrentNetwork:
         return tuple(np.zeros(d_h.shape[1:], d_h.dtype) for _ in range(self.cell.n_states))
 
     def _head_backward(self, params: Parameters, d_y: Array, h: Array) -> tuple[Parameters, Array]:
-        """Return the head's gradients, and the gradient (T, H, B) that reaches each hidden state of the top layer."""
+        """Return the head's gradients, and the gradient that reaches the top layer's hidden states, all or the last."""
         W = params["head.W"]
         if self.output == "last":
-            d_h = np.zeros(h.shape, h.dtype)
-            np.dot(W, d_y.T, d_h[-1])
-            return {"head.W": h[-1] @ d_y, "head.b": d_y.sum(axis=0)}, d_h
+            return {"head.W": h[-1] @ d_y, "head.b": d_y.sum(axis=0)}, np.dot(W, d_y.T)[None]
         by_step = np.ascontiguousarray(d_y.transpose(1, 2, 0))
         d_W = np.matmul(h, by_step.transpose(0, 2, 1)).sum(axis=0)
         return {"head.W": d_W, "head.b": by_step.sum(axis=(0, 2))}, np.matmul(W, by_step)

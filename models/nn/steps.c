@@ -4,7 +4,9 @@
  * There they are to be read; what is here is the order of the loops. A tile of up to TILE sequences walks through
  * all steps before the next tile begins, so that what it works on stays in the first-level cache:
  *
- *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; the hidden states are written to it
+ *     x       (T, n_in, B)    inputs, whose elements are so many floats apart from step to step, feature to feature
+ *                             and sequence to sequence
+ *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; hidden states are written to it, x for the tape only
  *     pages   (T + 1, P, B)   what the backward pass needs; without a tape a single page, for the LSTM's c alone
  *     stacked (K, M)          [U; W; b] side by side for each gate; stacked_t is its transpose, d_stacked its gradient
  *     d_x     (T, n_in, B)    gradient of the inputs; NULL where it is not wanted
@@ -29,7 +31,7 @@ typedef float lanes __attribute__((vector_size(4 * TILE)));
 typedef float loose_lanes __attribute__((vector_size(4 * TILE), aligned(4), may_alias)); /* anywhere in memory */
 
 /* Raised when a signature below changes; models/nn/compiled.py loads no other. */
-int interface_version(void) { return 2; }
+int interface_version(void) { return 3; }
 
 /*
  * 1 / x for a normal x > 0, in a quarter of a division's time: turning the exponent's sign round gives it to 12 %, and
@@ -208,24 +210,36 @@ INLINE void product(
     }
 }
 
+/* R rows of L lanes, kept in registers. */
+INLINE void accumulate_block(
+    float *restrict d, int stride, const float *restrict v, const float *restrict a_t, int a_stride, const int W,
+    const int R, const int L)
+{
+    loose_lanes s[4][2];
+    for (int r = 0; r < R; r++)
+        for (int l = 0; l < L; l++)
+            s[r][l] = *(loose_lanes *)(d + r * stride + l * TILE);
+    for (int j = 0; j < W; j++)
+        for (int l = 0; l < L; l++) {
+            loose_lanes a = *(const loose_lanes *)(a_t + j * a_stride + l * TILE);
+            for (int r = 0; r < R; r++)
+                s[r][l] += v[r * W + j] * a;
+        }
+    for (int r = 0; r < R; r++)
+        for (int l = 0; l < L; l++)
+            *(loose_lanes *)(d + r * stride + l * TILE) = s[r][l];
+}
+
 /* d (R, M) += v (R, W) a_t (W, M); rows of d are `stride` apart, those of a_t `a_stride`. */
 INLINE void accumulate_rows(
     float *restrict d, int stride, const float *restrict v, const float *restrict a_t, int a_stride, int M,
     const int W, const int R)
 {
     int m = 0;
-    for (; m + TILE <= M; m += TILE) {
-        loose_lanes s[4];
-        for (int r = 0; r < R; r++)
-            s[r] = *(loose_lanes *)(d + r * stride + m);
-        for (int j = 0; j < W; j++) {
-            loose_lanes a = *(const loose_lanes *)(a_t + j * a_stride + m);
-            for (int r = 0; r < R; r++)
-                s[r] += v[r * W + j] * a;
-        }
-        for (int r = 0; r < R; r++)
-            *(loose_lanes *)(d + r * stride + m) = s[r];
-    }
+    for (; m + 2 * TILE <= M; m += 2 * TILE)
+        accumulate_block(d + m, stride, v, a_t + m, a_stride, W, R, 2);
+    for (; m + TILE <= M; m += TILE)
+        accumulate_block(d + m, stride, v, a_t + m, a_stride, W, R, 1);
     for (; m < M; m++)
         for (int r = 0; r < R; r++)
             for (int j = 0; j < W; j++)
@@ -275,24 +289,65 @@ INLINE void put(float *array, const float *tile, int rows, int B, int w, const i
             memcpy(array + (long)r * B, tile + r * W, 4 * w);
 }
 
+/*
+ * The inputs of all steps, (T, n_in, W). Well before their use: a vector that is read while its elements are still on
+ * their way to the cache has to wait for each of them.
+ */
+INLINE void get_inputs(
+    float *inputs, const float *x, long step, long feature, long sequence, int T, int n_in, int w, const int W)
+{
+    if (w < W)
+        memset(inputs, 0, 4 * T * n_in * W);
+    for (int t = 0; t < T; t++)
+        for (int f = 0; f < n_in; f++, inputs += W)
+            for (int j = 0; j < w; j++)
+                inputs[j] = x[t * step + f * feature + j * sequence];
+}
+
+/* Those of one step, to the rows of [h; x; 1] that are theirs; for the tape to z as well. */
+INLINE void set_inputs(float *rows, const float *inputs, float *z, int taped, int n_in, int B, int w, const int W)
+{
+    memcpy(rows, inputs, 4 * n_in * W);
+    if (taped)
+        put(z, rows, n_in, B, w, W);
+}
+
+/* The column before the first step: the hidden state, and the 1 that multiplies the biases. */
+INLINE void get_first(float *v, const float *z, int H, int n_in, int B, int w, const int W)
+{
+    get(v, z, H, B, w, W);
+    for (int j = 0; j < W; j++)
+        v[(H + n_in) * W + j] = 1.0f;
+}
+
 INLINE void rnn_forward_tile(
-    const float *stacked, float *z, float *scratch, int T, int n_in, int H, int B, int w, const int W)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z, int taped, float *scratch,
+    int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *a = v + K * W;
-    get(v, z, K, B, w, W);
-    for (int t = 0; t < T; t++) {
-        float *after = z + (long)(t + 1) * K * B;
+    float *v = scratch, *a = v + K * W, *inputs = a + N;
+    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
+    get_first(v, z, H, n_in, B, w, W);
+    for (int t = 0; t < T; t++, z += (long)K * B, inputs += n_in * W) {
+        set_inputs(v + N, inputs, z + (long)H * B, taped, n_in, B, w, W);
         product(stacked, H, v, a, K, H, W);
         tanh_all(a, N);
         memcpy(v, a, 4 * N);
-        put(after, v, H, B, w, W);
-        get(v + N, after + (long)H * B, n_in, B, w, W);
+        put(z + (long)K * B, v, H, B, w, W);
     }
 }
 
+/* The gradient that reaches a hidden state from outside the layer, of which only the last states may have any. */
+INLINE void get_above(float *above, const float *d_h, int i, int H, int B, int w, const int W)
+{
+    if (i >= 0)
+        get(above, d_h + (long)i * H * B, H, B, w, W);
+    else
+        memset(above, 0, 4 * H * W);
+}
+
 INLINE void rnn_backward_tile(
-    const float *stacked_t, const float *z, const float *d_h, float *dh, float *d_stacked, float *d_x, float *scratch,
+    const float *stacked_t, const float *z, const float *d_h, int n_above, float *dh, float *d_stacked, float *d_x, float *scratch,
     int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
@@ -301,7 +356,7 @@ INLINE void rnn_backward_tile(
     get(h, z + (long)T * K * B, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
         get(v, z + (long)t * K * B, K, B, w, W);
-        get(above, d_h + (long)t * H * B, H, B, w, W);
+        get_above(above, d_h, t - T + n_above, H, B, w, W);
         rnn_equations_back(d, above, h, d_a, N);
         transpose(d_a, d_a_t, H, W);
         accumulate(d_stacked, H, v, d_a_t, H, K, H, W);
@@ -316,15 +371,17 @@ INLINE void rnn_backward_tile(
 }
 
 INLINE void lstm_forward_tile(
-    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B, int w,
-    const int W)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
+    float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
     float *v = scratch, *i = v + K * W, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
-    get(v, z, K, B, w, W);
+    float *inputs = c + N;
+    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
+    get_first(v, z, H, n_in, B, w, W);
     get(c, pages + (long)5 * H * B, H, B, w, W);
-    for (int t = 0; t < T; t++) {
-        float *after = z + (long)(t + 1) * K * B;
+    for (int t = 0; t < T; t++, z += (long)K * B, inputs += n_in * W) {
+        set_inputs(v + N, inputs, z + (long)H * B, taped, n_in, B, w, W);
         product(stacked, 4 * H, v, i, K, 4 * H, W);
         sigmoid_all(i, 3 * N); /* i, f and o */
         tanh_all(g, N);
@@ -334,15 +391,14 @@ INLINE void lstm_forward_tile(
             pages += (long)6 * H * B;
             put(pages + (long)5 * H * B, c, H, B, w, W);
         }
-        put(after, v, H, B, w, W);
-        get(v + N, after + (long)H * B, n_in, B, w, W);
+        put(z + (long)K * B, v, H, B, w, W);
     }
     if (!taped)
         put(pages + (long)5 * H * B, c, H, B, w, W);
 }
 
 INLINE void lstm_backward_tile(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh_, float *dc_,
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh_, float *dc_,
     float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, M = 4 * H, N = H * W;
@@ -355,7 +411,7 @@ INLINE void lstm_backward_tile(
     for (int t = T - 1; t >= 0; t--) {
         get(v, z + (long)t * K * B, K, B, w, W);
         get(page, pages + (long)t * 6 * H * B, 6 * H, B, w, W);
-        get(above, d_h + (long)t * H * B, H, B, w, W);
+        get_above(above, d_h, t - T + n_above, H, B, w, W);
         lstm_equations_back(dh, dc, above, i, f, o, g, tanh_c, c, d_i, d_f, d_o, d_g, N);
         transpose(d_i, d_a_t, M, W);
         accumulate(d_stacked, M, v, d_a_t, M, K, M, W);
@@ -370,27 +426,27 @@ INLINE void lstm_backward_tile(
 }
 
 INLINE void gru_forward_tile(
-    const float *stacked, float *z_, float *pages, int taped, float *scratch, int T, int n_in, int H, int B, int w,
-    const int W)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z_, float *pages, int taped,
+    float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *r = v + K * W, *z = r + N, *m = z + N, *n = m + N;
-    get(v, z_, K, B, w, W);
-    for (int t = 0; t < T; t++) {
-        float *after = z_ + (long)(t + 1) * K * B;
+    float *v = scratch, *r = v + K * W, *z = r + N, *m = z + N, *n = m + N, *inputs = n + N;
+    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
+    get_first(v, z_, H, n_in, B, w, W);
+    for (int t = 0; t < T; t++, z_ += (long)K * B, inputs += n_in * W) {
+        set_inputs(v + N, inputs, z_ + (long)H * B, taped, n_in, B, w, W);
         product(stacked, 4 * H, v, r, K, 3 * H, W); /* r, z and m */
         product(stacked + H * 4 * H + 3 * H, 4 * H, v + N, n, n_in + 1, H, W);
         sigmoid_all(r, 2 * N); /* r and z */
         gru_equations(r, z, n, m, v, N);
         if (taped)
             put(pages + (long)t * 4 * H * B, r, 4 * H, B, w, W);
-        put(after, v, H, B, w, W);
-        get(v + N, after + (long)H * B, n_in, B, w, W);
+        put(z_ + (long)K * B, v, H, B, w, W);
     }
 }
 
 INLINE void gru_backward_tile(
-    const float *stacked_t, const float *z_, const float *pages, const float *d_h, float *dh_, float *d_stacked,
+    const float *stacked_t, const float *z_, const float *pages, const float *d_h, int n_above, float *dh_, float *d_stacked,
     float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, M = 4 * H, N = H * W;
@@ -402,7 +458,7 @@ INLINE void gru_backward_tile(
     for (int t = T - 1; t >= 0; t--) {
         get(v, z_ + (long)t * K * B, K, B, w, W);
         get(page, pages + (long)t * M * B, M, B, w, W);
-        get(above, d_h + (long)t * H * B, H, B, w, W);
+        get_above(above, d_h, t - T + n_above, H, B, w, W);
         gru_equations_back(dh, above, v, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
         transpose(d_r, d_a_t, M, W);
         accumulate(d_stacked, M, v, d_a_t, M, K, 3 * H, W); /* r, z and m */
@@ -433,26 +489,34 @@ INLINE float *aligned(float *scratch) { return (float *)(((uintptr_t)scratch + 6
         }
 
 ENTRY rnn_forward(
-    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
+    float *scratch, int T, int n_in, int H, int B)
 {
-    (void)pages, (void)taped;
-#define CALL(W) rnn_forward_tile(stacked, z + col, scratch, T, n_in, H, B, w, W)
+    (void)pages;
+#define CALL(W)                                                                                                        \
+    rnn_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, taped, scratch, T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY lstm_forward(
-    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
+    float *scratch, int T, int n_in, int H, int B)
 {
-#define CALL(W) lstm_forward_tile(stacked, z + col, pages + col, taped, scratch, T, n_in, H, B, w, W)
+#define CALL(W)                                                                                                        \
+    lstm_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch, T,     \
+                     n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY gru_forward(
-    const float *stacked, float *z, float *pages, int taped, float *scratch, int T, int n_in, int H, int B)
+    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
+    float *scratch, int T, int n_in, int H, int B)
 {
-#define CALL(W) gru_forward_tile(stacked, z + col, pages + col, taped, scratch, T, n_in, H, B, w, W)
+#define CALL(W)                                                                                                        \
+    gru_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch, T,     \
+                     n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
@@ -460,34 +524,34 @@ ENTRY gru_forward(
 #define AT(pointer) ((pointer) ? (pointer) + col : 0)
 
 ENTRY rnn_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
     float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
     (void)pages, (void)dc;
 #define CALL(W)                                                                                                        \
-    rnn_backward_tile(stacked_t, z + col, d_h + col, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H, B, w, W)
+    rnn_backward_tile(stacked_t, z + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY lstm_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
     float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
 #define CALL(W)                                                                                                        \
-    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, dh + col, dc + col, d_stacked, AT(d_x), scratch, T, \
+    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, dc + col, d_stacked, AT(d_x), scratch, T, \
                        n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
 
 ENTRY gru_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, float *dh, float *dc,
+    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
     float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
     (void)dc;
 #define CALL(W)                                                                                                        \
-    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H,   \
+    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H,   \
                       B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL

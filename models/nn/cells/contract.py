@@ -10,6 +10,7 @@ state to ``z[t + 1, :H]``. What else a step must remember for its backward step,
 Who needs no gradients gives a single page, which every step uses again.
 """
 
+from collections.abc import Iterator
 from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -27,8 +28,13 @@ FEW_SEQUENCES = 4
 class Steps(Protocol):
     """Takes all steps of a layer, forward and back: a cell, or its compiled form."""
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
-        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``."""
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
+        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``.
+
+        Parameters
+        ----------
+        x : (T, F, B), in whatever order it lies in memory; it is copied into ``z`` where there is a tape
+        """
 
     def backward(
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
@@ -37,7 +43,8 @@ class Steps(Protocol):
 
         Parameters
         ----------
-        d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer
+        d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer; or (1, H, B), where that
+            is only the last
         d_state : the gradient of the state after the last step; overwritten
         d_x : (T, F, B), filled with the gradient of the inputs; None where it is not wanted
 
@@ -85,6 +92,12 @@ Page = TypeVar("Page")
 def one_for_each(pages: list[Page], n: int) -> list[Page]:
     """Return a page for each of ``n`` columns; a single page serves all of them."""
     return pages * n if len(pages) == 1 else pages
+
+
+def steps_backward(T: int, d_h: Array) -> Iterator[tuple[int, Array | float]]:
+    """Yield each step from the last to the first, with the gradient that reaches its hidden state from outside."""
+    for t in reversed(range(T)):
+        yield t, d_h[t - T] if T - t <= len(d_h) else 0.0
 
 
 def stack(params: Parameters) -> Array:

@@ -10,6 +10,7 @@ from models.nn.cells.contract import (
     one_for_each,
     products_backward,
     stack,
+    steps_backward,
     unstack,
     weight_gradient,
 )
@@ -73,9 +74,10 @@ class GRUCell:
         stacked[-1, 3 * H :] = b[2 * H :]
         return stacked
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
+        z[:-1, H:-1] = x
         product = aligned_empty((H, z.shape[2]), z.dtype)
         named = one_for_each([GRUPage.of(page) for page in pages], len(z))
         for z_t, h, page in zip(z, z[1:, :H], named, strict=False):
@@ -92,14 +94,14 @@ class GRUCell:
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
     ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
-        T, H, B = d_h.shape
+        T, H, B = len(z) - 1, *d_h.shape[1:]
         U = stacked[:H, : 3 * H]
         (dh,) = d_state
         d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
-        for t in reversed(range(T)):
+        for t, d_above in steps_backward(T, d_h):
             page = GRUPage.of(pages[t])
             d_r, d_z, d_m, d_n = d_a[t].reshape(4, H, B)
-            dh += d_h[t]
+            dh += d_above
             np.multiply(dh, 1 - page.z, d_n)
             d_n *= 1 - page.n * page.n
             np.multiply(d_n, page.r, d_m)
@@ -146,9 +148,10 @@ class GRUResetBeforeCell:
         """Return ``[U; W; b]``, with the blocks of columns r, z, n."""
         return stack(params)
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         H = stacked.shape[1] // 3
+        z[:-1, H:-1] = x
         S_rz, S_n, U_n = stacked[:, : 2 * H].T, stacked[H:, 2 * H :].T, stacked[:H, 2 * H :].T
         named = one_for_each([GRUPage.of(page) for page in pages], len(z))
         for z_t, h, page in zip(z, z[1:, :H], named, strict=False):
@@ -166,15 +169,15 @@ class GRUResetBeforeCell:
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
     ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
-        T, H, B = d_h.shape
+        T, H, B = len(z) - 1, *d_h.shape[1:]
         U_rz, U_n = stacked[:H, : 2 * H], stacked[:H, 2 * H :]
         (dh,) = d_state
         d_a = aligned_empty((T, 3 * H, B), d_h.dtype)
-        for t in reversed(range(T)):
+        for t, d_above in steps_backward(T, d_h):
             page = GRUPage.of(pages[t])
             d_r, d_z, d_n = d_a[t].reshape(3, H, B)
             h_before = z[t, :H]
-            dh += d_h[t]
+            dh += d_above
             np.multiply(dh, 1 - page.z, d_n)
             d_n *= 1 - page.n * page.n
             d_m = U_n @ d_n

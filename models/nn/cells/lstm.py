@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.nn.activations import sigmoid
-from models.nn.cells.contract import LayerState, one_for_each, products_backward, stack, unstack
+from models.nn.cells.contract import LayerState, one_for_each, products_backward, stack, steps_backward, unstack
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -61,9 +61,10 @@ class LSTMCell:
         """Return ``[U; W; b]``, with the blocks of columns i, f, o, g."""
         return stack(params)
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
+        z[:-1, H:-1] = x
         product = aligned_empty((H, z.shape[2]), z.dtype)
         named = one_for_each([LSTMPage.of(page) for page in pages], len(z))
         for z_t, h, page, after in zip(z, z[1:, :H], named, named[1:], strict=False):
@@ -80,14 +81,14 @@ class LSTMCell:
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
     ) -> tuple[Array, LayerState]:
         """Differentiate the equations of the class, from the last to the first."""
-        T, H, B = d_h.shape
+        T, H, B = len(z) - 1, *d_h.shape[1:]
         U = stacked[:H]
         dh, dc = d_state
         d_a = aligned_empty((T, 4 * H, B), d_h.dtype)
-        for t in reversed(range(T)):
+        for t, d_above in steps_backward(T, d_h):
             page = LSTMPage.of(pages[t])
             d_i, d_f, d_o, d_g = d_a[t].reshape(4, H, B)
-            dh += d_h[t]
+            dh += d_above
             dc += dh * page.o * (1 - page.tanh_c * page.tanh_c)
             np.multiply(dc, page.g, d_i)
             np.multiply(dc, page.c, d_f)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.nn.activations import ACTIVATIONS
-from models.nn.cells.contract import LayerState, products_backward, stack, unstack
+from models.nn.cells.contract import LayerState, products_backward, stack, steps_backward, unstack
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -39,9 +39,10 @@ class RNNCell:
         """Return ``[U; W; b]``."""
         return stack(params)
 
-    def forward(self, stacked: Array, z: Array, pages: Array) -> None:
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equation of the class."""
         S, H = stacked.T, stacked.shape[1]
+        z[:-1, H:-1] = x
         activate = ACTIVATIONS[self.activation].apply
         for z_t, h in zip(z, z[1:, :H], strict=False):
             np.dot(S, z_t, h)
@@ -55,9 +56,9 @@ class RNNCell:
         U = stacked[:H]
         (d,) = d_state
         slope = ACTIVATIONS[self.activation].slope(z[1:, :H])
-        d_a = aligned_empty(d_h.shape, d_h.dtype)
-        for t in reversed(range(len(d_h))):
-            np.add(d, d_h[t], d)
+        d_a = aligned_empty(slope.shape, slope.dtype)
+        for t, d_above in steps_backward(len(slope), d_h):
+            np.add(d, d_above, d)
             np.multiply(d, slope[t], d_a[t])
             np.dot(U, d_a[t], d)
         return products_backward(stacked, z, d_a, H, d_x), (d,)
