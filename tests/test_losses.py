@@ -212,3 +212,21 @@ def test_cross_entropy_is_smallest_at_the_shares_themselves():
     assert value == pytest.approx(-(shares * np.log(shares)).sum())
     for nudge in ([0.1, 0, 0], [0, -0.1, 0], [0, 0.1, -0.1]):
         assert cross_entropy(np.log(shares) + nudge, shares)[0] > value
+
+
+@pytest.mark.parametrize("loss", [squared_error, half_squared_sum, absolute_error, Huber(), cross_entropy])
+def test_targets_of_another_shape_are_refused(loss):
+    with pytest.raises(ValueError, match=r"\(4, 1\).*\(4,\)|\(4,\).*\(4, 1\)"):
+        loss(np.zeros((4, 1)), np.zeros(4))
+
+
+@pytest.mark.parametrize(("outputs", "targets"), [(1, 1), (3, 2), (2, 3)])
+def test_quantiles_that_do_not_fit_are_refused(outputs, targets):
+    with pytest.raises(ValueError, match="3 quantiles need"):
+        Pinball((0.1, 0.5, 0.9))(np.zeros((4, outputs)), np.zeros((4, targets)))
+
+
+@pytest.mark.parametrize("probabilities", [(), (0.0,), (90,), (0.5, 1.0)])
+def test_probabilities_that_are_none_are_refused(probabilities):
+    with pytest.raises(ValueError, match="must be between 0 and 1"):
+        Pinball(probabilities)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.nn import RecurrentNetwork
+from models.nn import RecurrentNetwork, predict_rows
 
 
 def test_rnn_forward_worked_by_hand():
@@ -46,3 +46,23 @@ def test_a_gru_step_worked_by_hand():
     r, z = (1 / (1 + np.exp(-a)) for a in (0.1, 0.2))
     n = np.tanh(0.3 + r * (0.5 * 0.8 + 0.4))
     assert y[0, 0] == pytest.approx((1 - z) * n + z * 0.8, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell_name": "gur"}, "one of .*'gru'"),
+        ({"n_layers": 0}, "at least 1"),
+        ({"output": "lst"}, "'last' or 'every'"),
+        ({"dropout": 1.0}, "from 0 to below 1"),
+        ({"dropout": -0.5}, "from 0 to below 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RecurrentNetwork(**({"cell_name": "gru", "n_inputs": 1, "n_hidden": 1} | options))
+
+
+def test_no_sequences_have_no_outputs():
+    network = RecurrentNetwork("gru", 2, 3)
+    assert predict_rows(network, network.init(np.random.default_rng(0)), np.zeros((0, 4, 2), "f4")).shape == (0, 1)

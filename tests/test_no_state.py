@@ -73,6 +73,22 @@ def test_eight_threads_get_the_bytes_of_one(cell, dtype):
     assert ({name: value.tobytes() for name, value in params.items()}, [x.tobytes() for x in batches]) == before
 
 
+@by_cell
+def test_threads_at_the_same_moment_do_not_share_their_workings(cell):
+    """Sequences so long that whatever runs without the interpreter's lock does run at once, in arrays of one shape."""
+    network, params, _ = make(cell, np.float32)
+    batches = np.random.default_rng(4).normal(size=(4, 33, 150, 5)).astype(np.float32)
+    alone = [work(network, params, x) for x in batches]
+    start = Barrier(len(batches))
+
+    def many_rounds(i):
+        start.wait(30)
+        return [work(network, params, batches[i]) == alone[i] for _ in range(10)]
+
+    with ThreadPoolExecutor(len(batches)) as pool:
+        assert all(all(same) for same in pool.map(many_rounds, range(len(batches))))
+
+
 @pytest.mark.usefixtures("eager_switching")
 @by_cell
 def test_threads_share_one_tape(cell):

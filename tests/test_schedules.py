@@ -98,3 +98,9 @@ def test_training_follows_its_schedule(schedule):
     plan = TrainingPlan(epochs=4, batch_size=4, learning_rate=0.2, optimizer=Recorded(), schedule=schedule)
     train(network, network.init(rng), (x, y), None, plan, rng)
     assert rates == pytest.approx([0.2 * schedule(step / 12) for step in range(12)], abs=1e-15)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2])
+def test_a_warm_up_that_leaves_nothing_is_refused(share):
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        Warmup(share)

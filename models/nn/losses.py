@@ -12,25 +12,26 @@ import numpy as np
 from models.nn.activations import softmax
 from models.nn.types import Array
 
-# (prediction, target) -> (value, gradient of the shape of the prediction). Unless said otherwise both have one shape.
+# (prediction, target) -> (value, gradient of the shape of the prediction). Unless said otherwise both have one shape,
+# and another is a ValueError: broadcasting would compare each forecast with every target.
 Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 
 
 def squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     """Mean of (prediction - target)^2."""
-    difference = prediction - target
+    difference = _difference(prediction, target)
     return float((difference * difference).mean()), difference * (2.0 / difference.size)
 
 
 def half_squared_sum(prediction: Array, target: Array) -> tuple[float, Array]:
     """Half the sum of (prediction - target)^2, whose gradient is the difference itself."""
-    difference = prediction - target
+    difference = _difference(prediction, target)
     return 0.5 * float((difference * difference).sum()), difference
 
 
 def absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
     """Mean of |prediction - target|, which makes a forecast the median; where they are equal the gradient is 0."""
-    difference = prediction - target
+    difference = _difference(prediction, target)
     return float(np.abs(difference).mean()), np.sign(difference) / difference.size
 
 
@@ -51,7 +52,7 @@ class Huber:
 
     def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
         """Return the mean over all elements, and its gradient."""
-        difference = prediction - target
+        difference = _difference(prediction, target)
         clipped = np.clip(difference, -self.delta, self.delta)
         value = float((clipped * (difference - 0.5 * clipped)).mean())
         return value, clipped / difference.size
@@ -74,9 +75,18 @@ class Pinball:
 
     probabilities: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if not self.probabilities or not all(0 < p < 1 for p in self.probabilities):
+            raise ValueError(f"probabilities={self.probabilities} are not possible: each must be between 0 and 1")
+
     def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
         """Return the mean over all elements, and its gradient; where they are equal the gradient is 0."""
         p = np.asarray(self.probabilities, prediction.dtype)
+        if prediction.shape[-1:] != p.shape or target.shape not in (prediction.shape, (*prediction.shape[:-1], 1)):
+            raise ValueError(
+                f"{len(p)} quantiles need predictions (..., {len(p)}) and targets (..., 1) or of the same shape, "
+                f"not {prediction.shape} and {target.shape}"
+            )
         difference = prediction - target
         slope = (difference > 0) - p * (difference != 0)
         return float((slope * difference).mean()), slope.astype(prediction.dtype) / difference.size
@@ -95,7 +105,19 @@ def cross_entropy(scores: Array, target: Array) -> tuple[float, Array]:
     Bridle (1990), Probabilistic interpretation of feedforward classification network outputs; that the gradient is
     the difference of the probabilities is worked out there.
     """
+    if scores.shape != target.shape:
+        raise ValueError(
+            f"a probability for each class is needed: scores have the shape {scores.shape}, not {target.shape}"
+        )
     rows = scores.size // scores.shape[-1]
     shifted = scores - scores.max(axis=-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return -float((target * log_probabilities).sum()) / rows, (softmax(scores) - target) / rows
+
+
+def _difference(prediction: Array, target: Array) -> Array:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"targets have the shape {target.shape}, predictions {prediction.shape}: both must be the same"
+        )
+    return prediction - target

@@ -43,6 +43,10 @@ class RecurrentNetwork:
     output : "last" gives y (B, O), "every" gives y (B, T, O)
     dropout : the share of hidden states that a layer above does not see, in training only
     compiled : whether steps may be taken in C where they can; False for NumPy alone
+
+    Raises
+    ------
+    ValueError : where one of them is not possible
     """
 
     cell_name: str
@@ -53,6 +57,17 @@ class RecurrentNetwork:
     output: Literal["last", "every"] = "last"
     dropout: float = 0.0
     compiled: bool = True
+
+    def __post_init__(self) -> None:
+        sizes = {name: getattr(self, name) for name in ("n_inputs", "n_hidden", "n_layers", "n_outputs")}
+        if self.cell_name not in CELLS:
+            raise ValueError(f"cell_name={self.cell_name!r} is not known: it must be one of {list(CELLS)}")
+        if min(sizes.values()) < 1:
+            raise ValueError(f"every size must be at least 1: {sizes}")
+        if self.output not in ("last", "every"):
+            raise ValueError(f"output={self.output!r} is not known: it must be 'last' or 'every'")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} is not possible: it must be from 0 to below 1")
 
     @property
     def cell(self) -> Cell:
@@ -106,14 +121,14 @@ class RecurrentNetwork:
         if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
             raise ValueError(f"x has the shape {x.shape}: (B, T, {self.n_inputs}) is needed, with at least one step")
         self._check_states("state", state, len(x))
-        h = np.asarray(x, params["head.W"].dtype).transpose(1, 2, 0)
+        h = x.transpose(1, 2, 0)
         tape = Tape()
         for layer in range(self.n_layers):
             stacked = self.cell.stack(_of_layer(layer, params))
             if stacked.shape != (self.n_hidden + h.shape[1] + 1, self.cell.n_blocks * self.n_hidden):
                 raise ValueError(f"the parameters of layer {layer} are those of another network than {self}")
             z, pages = self._columns(stacked, h.shape, state[layer] if state else None, keep)
-            self._steps(stacked).forward(stacked, h, z, pages)
+            self._steps(stacked).forward(stacked, np.asarray(h, stacked.dtype), z, pages)
             h = z[1:, : self.n_hidden]
             kept = None
             if rng is not None and self.dropout and layer < self.n_layers - 1:
@@ -196,8 +211,9 @@ class RecurrentNetwork:
         d_initial = list[State]()
         for layer in reversed(range(self.n_layers)):
             stacked, z, pages, kept = tape[layer]
+            d_h = np.asarray(d_h, stacked.dtype)
             if kept is not None:
-                d_h *= kept
+                d_h = d_h * kept
             d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
             d_x = np.empty((len(z) - 1, len(stacked) - H - 1, z.shape[2]), z.dtype) if layer or inputs else None
             d_stacked, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state, d_x)

@@ -141,7 +141,8 @@ def clip_by_global_norm(grads: Parameters, max_norm: float) -> tuple[Parameters,
     ----------
     Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
     """
-    norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in grads.values())))
+    # In double precision: the square of an exploding gradient is beyond single precision.
+    norm = float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values())))
     if norm <= max_norm:
         return grads, norm
     return {name: g * (max_norm / norm) for name, g in grads.items()}, norm

@@ -20,6 +20,10 @@ class Warmup:
     share: float
     then: Schedule = constant
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"share={self.share} is not possible: it must be from 0 to below 1")
+
     def __call__(self, done: float) -> float:
         """Return the factor."""
         return done / self.share if done < self.share else self.then((done - self.share) / (1 - self.share))

@@ -72,7 +72,9 @@ INLINE float tanh_(float a)
     float power;
     memcpy(&power, &exponent, 4);
     float e = power * p + (power - 1.0f);
-    return e * reciprocal(e + 2.0f);
+    float t = e * reciprocal(e + 2.0f);
+    t = t > 1.0f ? 1.0f : t; /* never past it by a rounding error */
+    return t < -1.0f ? -1.0f : t;
 }
 
 INLINE float sigmoid_(float a) { return 0.5f * tanh_(0.5f * a) + 0.5f; }

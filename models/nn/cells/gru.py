@@ -1,5 +1,6 @@
 """The gated recurrent unit, with its reset gate after the product or before it."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class GRUPage(NamedTuple):
         return cls(page, page[: 2 * H], *page.reshape(4, H, -1))
 
 
+@dataclass(frozen=True)
 class GRUCell:
     """The gated recurrent unit, with the reset gate applied after the product, as in PyTorch and cuDNN.
 
@@ -120,6 +122,7 @@ class GRUCell:
         return {"W": of_x[:-1], "U": of_h[:H], "b": of_x[-1], "c": of_h[-1]}
 
 
+@dataclass(frozen=True)
 class GRUResetBeforeCell:
     """The gated recurrent unit, with the reset gate applied to the state before the product.
 

@@ -1,5 +1,6 @@
 """Long short-term memory."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class LSTMPage(NamedTuple):
         return cls(page[: 4 * H], page[: 3 * H], *page.reshape(6, H, -1))
 
 
+@dataclass(frozen=True)
 class LSTMCell:
     """Long short-term memory: a cell state that gates write to, keep and read.
 
