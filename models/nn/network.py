@@ -149,15 +149,16 @@ class RecurrentNetwork:
         H, dtype = self.n_hidden, stacked.dtype
         z = aligned_empty((T + 1, len(stacked), B), dtype)
         pages = aligned_empty((T + 1 if keep else 1, self.cell.page_blocks * H, B), dtype)
-        z[:, -1] = 1
         z[0, :H] = state[0].T if state else 0
         if self.cell.n_states > 1:
             pages[0, -H:] = state[1].T if state else 0
         return z, pages
 
     def _check_states(self, name: str, states: list[State] | None, n_sequences: int) -> None:
+        if states is None:
+            return
         expected = [[(n_sequences, self.n_hidden)] * self.cell.n_states] * self.n_layers
-        if states is not None and [[array.shape for array in layer] for layer in states] != expected:
+        if [[array.shape for array in layer] for layer in states] != expected:
             raise ValueError(
                 f"{name} does not fit: for each of {self.n_layers} layers, {self.cell.n_states} arrays of the shape "
                 f"{(n_sequences, self.n_hidden)} are needed"

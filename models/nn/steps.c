@@ -51,12 +51,13 @@ INLINE float reciprocal(float x)
 
 /*
  * tanh(a) = e / (e + 2) with e = exp(2a) - 1, and exp(y) - 1 = 2^n (exp(r) - 1) + 2^n - 1 with y = n ln 2 + r,
- * |r| <= ln(2) / 2, where six terms of the series of exp are exact to float32. Beyond +-9 tanh is +-1 in float32.
+ * |r| <= ln(2) / 2, where six terms of the series of exp are exact to float32. Beyond +-8.6 tanh is +-1 to float32, and
+ * rounding errors here could take it past that.
  */
 INLINE float tanh_(float a)
 {
-    a = a > 9.0f ? 9.0f : a;
-    a = a < -9.0f ? -9.0f : a;
+    a = a > 8.6f ? 8.6f : a;
+    a = a < -8.6f ? -8.6f : a;
     float y = 2.0f * a;
     const float round_to_integer = 12582912.0f; /* 1.5 * 2^23: its last bit is worth 1 */
     float shifted = y * 1.44269504f + round_to_integer;
@@ -72,9 +73,7 @@ INLINE float tanh_(float a)
     float power;
     memcpy(&power, &exponent, 4);
     float e = power * p + (power - 1.0f);
-    float t = e * reciprocal(e + 2.0f);
-    t = t > 1.0f ? 1.0f : t; /* never past it by a rounding error */
-    return t < -1.0f ? -1.0f : t;
+    return e * reciprocal(e + 2.0f);
 }
 
 INLINE float sigmoid_(float a) { return 0.5f * tanh_(0.5f * a) + 0.5f; }
@@ -306,12 +305,12 @@ INLINE void get_inputs(
                 inputs[j] = x[t * step + f * feature + j * sequence];
 }
 
-/* Those of one step, to the rows of [h; x; 1] that are theirs; for the tape to z as well. */
+/* Those of one step, to the rows of [h; x; 1] that are theirs; for the tape to z as well, with the row of ones. */
 INLINE void set_inputs(float *rows, const float *inputs, float *z, int taped, int n_in, int B, int w, const int W)
 {
     memcpy(rows, inputs, 4 * n_in * W);
     if (taped)
-        put(z, rows, n_in, B, w, W);
+        put(z, rows, n_in + 1, B, w, W);
 }
 
 /* The column before the first step: the hidden state, and the 1 that multiplies the biases. */

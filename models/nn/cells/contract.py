@@ -100,6 +100,12 @@ def steps_backward(T: int, d_h: Array) -> Iterator[tuple[int, Array | float]]:
         yield t, d_h[t - T] if T - t <= len(d_h) else 0.0
 
 
+def lay_out_inputs(z: Array, x: Array) -> None:
+    """Write the rows of the columns ``[h; x; 1]`` that are known before the first step."""
+    z[:-1, -1 - x.shape[1] : -1] = x
+    z[:, -1] = 1
+
+
 def stack(params: Parameters) -> Array:
     """Return ``[U; W; b]``."""
     return np.concatenate((params["U"], params["W"], params["b"][None]))

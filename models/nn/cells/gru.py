@@ -8,6 +8,7 @@ import numpy as np
 from models.nn.activations import sigmoid
 from models.nn.cells.contract import (
     LayerState,
+    lay_out_inputs,
     one_for_each,
     products_backward,
     stack,
@@ -79,7 +80,7 @@ class GRUCell:
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
-        z[:-1, H:-1] = x
+        lay_out_inputs(z, x)
         product = aligned_empty((H, z.shape[2]), z.dtype)
         named = one_for_each([GRUPage.of(page) for page in pages], len(z))
         for z_t, h, page in zip(z, z[1:, :H], named, strict=False):
@@ -154,7 +155,7 @@ class GRUResetBeforeCell:
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         H = stacked.shape[1] // 3
-        z[:-1, H:-1] = x
+        lay_out_inputs(z, x)
         S_rz, S_n, U_n = stacked[:, : 2 * H].T, stacked[H:, 2 * H :].T, stacked[:H, 2 * H :].T
         named = one_for_each([GRUPage.of(page) for page in pages], len(z))
         for z_t, h, page in zip(z, z[1:, :H], named, strict=False):

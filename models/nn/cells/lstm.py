@@ -6,7 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from models.nn.activations import sigmoid
-from models.nn.cells.contract import LayerState, one_for_each, products_backward, stack, steps_backward, unstack
+from models.nn.cells.contract import (
+    LayerState,
+    lay_out_inputs,
+    one_for_each,
+    products_backward,
+    stack,
+    steps_backward,
+    unstack,
+)
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -66,7 +74,7 @@ class LSTMCell:
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
-        z[:-1, H:-1] = x
+        lay_out_inputs(z, x)
         product = aligned_empty((H, z.shape[2]), z.dtype)
         named = one_for_each([LSTMPage.of(page) for page in pages], len(z))
         for z_t, h, page, after in zip(z, z[1:, :H], named, named[1:], strict=False):

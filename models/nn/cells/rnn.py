@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.nn.activations import ACTIVATIONS
-from models.nn.cells.contract import LayerState, products_backward, stack, steps_backward, unstack
+from models.nn.cells.contract import LayerState, lay_out_inputs, products_backward, stack, steps_backward, unstack
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
@@ -42,7 +42,7 @@ class RNNCell:
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
         """Take every step; see the equation of the class."""
         S, H = stacked.T, stacked.shape[1]
-        z[:-1, H:-1] = x
+        lay_out_inputs(z, x)
         activate = ACTIVATIONS[self.activation].apply
         for z_t, h in zip(z, z[1:, :H], strict=False):
             np.dot(S, z_t, h)
