@@ -62,7 +62,7 @@ clean: ## remove the environment and the caches; the store stays
 CFLAGS := -O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math
 CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512)
 $(STEPS): models/nn/steps.c
-	@$(CC) $(CFLAGS) $< -o $@.new && mv $@.new $@ || echo "No C compiler ($(CC)): the networks run on NumPy alone." >&2
+	@$(CC) $(CFLAGS) $< -o $@.new && mv $@.new $@ || echo "Not compiled (by $(CC)): the networks run on NumPy alone, several times slower." >&2
 
 # One stamp for each requirements file: what is installed is installed once, and the tests' list holds the training's.
 $(VENV)/installed-test: requirements-test.txt | $(BIN)/pip

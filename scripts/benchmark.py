@@ -60,13 +60,13 @@ def benchmark(rounds: int, weather: Path | None) -> None:
         "work", "cell", HERE, NUMPY, TORCH, ONNX, LIMIT, "PyTorch / here", "ONNX / here", "here / bare",
         title=f"{DAYS} days x {FEATURES} inputs -> {HIDDEN} hidden, one thread: median microseconds, median ratios",
     )  # fmt: skip
-    for work, make, sequences, calls in (
-        (f"training step, {BATCH} sequences", training, BATCH, 20),
-        ("forward, 1 sequence", forward, 1, 200),
-        (f"forward, {MANY:,} sequences", forward, MANY, 4),
+    for work, make, sequences, calls, absent in (
+        (f"training step, {BATCH} sequences", training, BATCH, 20, {ONNX: "does not train"}),
+        ("forward, 1 sequence", forward, 1, 200, {}),
+        (f"forward, {MANY:,} sequences", forward, MANY, 4, {}),
     ):
         for cell in CELLS:
-            table.add_row(work, cell, *cells_of(race(make(cell, sequences), rounds, calls)))
+            table.add_row(work, cell, *cells_of(race(make(cell, sequences), rounds, calls), absent))
     output.print(table)
     if weather:
         compare_training(weather)
@@ -172,18 +172,18 @@ def race(contestants: Contestants, rounds: int, calls: int) -> dict[str, list[fl
     return times
 
 
-def cells_of(times: dict[str, list[float]]) -> list[str]:
-    """Return a row: medians, then medians of the ratios within each round."""
+def cells_of(times: dict[str, list[float]], absent: dict[str, str]) -> list[str]:
+    """Return a row: medians, then medians of the ratios within each round; ``absent`` says why a peer has none."""
 
     def ratio(above: str, below: str) -> str:
         if above not in times:
             return ""
         return f"{statistics.median(a / b for a, b in zip(times[above], times[below], strict=True)):.2f}"
 
-    medians = [
-        f"{statistics.median(times[name]):,.0f}" if name in times else "not installed"
-        for name in (HERE, NUMPY, TORCH, ONNX, LIMIT)
-    ]
+    def median(name: str) -> str:
+        return f"{statistics.median(times[name]):,.0f}" if name in times else absent.get(name, "not installed")
+
+    medians = [median(name) for name in (HERE, NUMPY, TORCH, ONNX, LIMIT)]
     return [*medians, ratio(TORCH, HERE), ratio(ONNX, HERE), ratio(HERE, LIMIT)]
 
 

@@ -257,9 +257,27 @@ INLINE void accumulate(
         accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, 1);
 }
 
+/* In blocks of 4 x 4, whose elements change places within registers. */
 INLINE void transpose(const float *restrict a, float *restrict a_t, int M, const int W)
 {
-    for (int m = 0; m < M; m++)
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    int m = 0;
+    for (; W > 1 && m + 4 <= M; m += 4)
+        for (int j = 0; j < W; j += 4) {
+            const float *from = a + m * W + j;
+            four r0 = *(const four *)from, r1 = *(const four *)(from + W);
+            four r2 = *(const four *)(from + 2 * W), r3 = *(const four *)(from + 3 * W);
+            four low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+            four low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+            four high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+            four high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+            float *to = a_t + j * M + m;
+            *(four *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+            *(four *)(to + M) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+            *(four *)(to + 2 * M) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+            *(four *)(to + 3 * M) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+        }
+    for (; m < M; m++)
         for (int j = 0; j < W; j++)
             a_t[j * M + m] = a[m * W + j];
 }
@@ -348,8 +366,8 @@ INLINE void get_above(float *above, const float *d_h, int i, int H, int B, int w
 }
 
 INLINE void rnn_backward_tile(
-    const float *stacked_t, const float *z, const float *d_h, int n_above, float *dh, float *d_stacked, float *d_x, float *scratch,
-    int T, int n_in, int H, int B, int w, const int W)
+    const float *stacked_t, const float *z, const float *d_h, int n_above, float *dh, float *d_stacked, float *d_x,
+    float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, N = H * W;
     float *d = scratch, *h = d + N, *above = h + N, *d_a = above + N, *d_a_t = d_a + N, *v = d_a_t + N, *dx = v + K * W;
@@ -447,8 +465,8 @@ INLINE void gru_forward_tile(
 }
 
 INLINE void gru_backward_tile(
-    const float *stacked_t, const float *z_, const float *pages, const float *d_h, int n_above, float *dh_, float *d_stacked,
-    float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
+    const float *stacked_t, const float *z_, const float *pages, const float *d_h, int n_above, float *dh_,
+    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
 {
     int K = H + n_in + 1, M = 4 * H, N = H * W;
     float *dh = scratch, *above = dh + N, *kept = above + N, *page = kept + N;
@@ -505,8 +523,8 @@ ENTRY lstm_forward(
     float *scratch, int T, int n_in, int H, int B)
 {
 #define CALL(W)                                                                                                        \
-    lstm_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch, T,     \
-                     n_in, H, B, w, W)
+    lstm_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch,      \
+                      T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
@@ -516,8 +534,8 @@ ENTRY gru_forward(
     float *scratch, int T, int n_in, int H, int B)
 {
 #define CALL(W)                                                                                                        \
-    gru_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch, T,     \
-                     n_in, H, B, w, W)
+    gru_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch,       \
+                     T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
@@ -530,7 +548,8 @@ ENTRY rnn_backward(
 {
     (void)pages, (void)dc;
 #define CALL(W)                                                                                                        \
-    rnn_backward_tile(stacked_t, z + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H, B, w, W)
+    rnn_backward_tile(stacked_t, z + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch,                   \
+                      T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
@@ -540,8 +559,8 @@ ENTRY lstm_backward(
     float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
 {
 #define CALL(W)                                                                                                        \
-    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, dc + col, d_stacked, AT(d_x), scratch, T, \
-                       n_in, H, B, w, W)
+    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, dc + col, d_stacked, AT(d_x),    \
+                       scratch, T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
@@ -552,8 +571,8 @@ ENTRY gru_backward(
 {
     (void)dc;
 #define CALL(W)                                                                                                        \
-    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch, T, n_in, H,   \
-                      B, w, W)
+    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch,      \
+                      T, n_in, H, B, w, W)
     FOR_EACH_TILE(CALL)
 #undef CALL
 }
