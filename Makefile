@@ -39,10 +39,10 @@ format: $(VENV)/installed-test ## put the code into its standard form
 bench: $(BENCH)/installed $(STEPS) ## the benchmark tables, beside the peers (WEATHER=clean_weather.csv adds the study)
 	@$(BENCH)/bin/python -m scripts.benchmark $(if $(WEATHER),--weather $(WEATHER))
 
-# The four lists are cut from one resolution (the last one constrains the others), so that they agree in every version.
 # PyTorch ends the benchmark's list by hand: a resolution would add gigabytes for graphics cards. The hash is that of the
 # CPU build for Linux on x86-64 and Python 3.11, so that no other can be installed.
 TORCH := torch==2.13.0 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# The four lists are cut from one resolution (the last one constrains the others), so that they agree in every version.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(VENV)/installed-test ## resolve the dependencies anew
 	$(LOCK) --upgrade --all-extras --output-file $(VENV)/all.txt
@@ -57,12 +57,12 @@ clean: ## remove the environment and the caches; the store stays
 	rm -rf $(VENV) $(BENCH) $(STEPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The steps of the networks in C, where there is a compiler; NumPy takes them elsewhere, several times slower. A running
-# server may have the old file open, so it is replaced, never written to.
+# The steps of the networks in C, where there is a compiler; elsewhere NumPy takes them, more slowly. A running server may
+# have the old file open, so it is replaced, never written to.
 CFLAGS := -O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math
 CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512)
 $(STEPS): models/nn/steps.c
-	@$(CC) $(CFLAGS) $< -o $@.new && mv $@.new $@ || echo "Not compiled (by $(CC)): the networks run on NumPy alone, several times slower." >&2
+	@$(CC) $(CFLAGS) $< -o $@.new && mv $@.new $@ || echo "Not compiled (by $(CC)): the networks run on NumPy alone, more slowly." >&2
 
 # One stamp for each requirements file: what is installed is installed once, and the tests' list holds the training's.
 $(VENV)/installed-test: requirements-test.txt | $(BIN)/pip

@@ -55,7 +55,7 @@ Contestants = dict[str, Callable[[], Any]]
 def benchmark(rounds: int, weather: Path | None) -> None:
     """Time training and forecasting of each cell beside the peers."""
     if not is_available():
-        messages.print("The steps are not compiled here (no C compiler was found): 'here' is NumPy alone.")
+        messages.print("The steps are not compiled on this machine: 'here' is NumPy alone.")
     table = Table(
         "work", "cell", HERE, NUMPY, TORCH, ONNX, LIMIT, "PyTorch / here", "ONNX / here", "here / bare",
         title=f"{DAYS} days x {FEATURES} inputs -> {HIDDEN} hidden, one thread: median microseconds, median ratios",

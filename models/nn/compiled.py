@@ -1,4 +1,4 @@
-"""The compiled form of the steps, where `make` has found a C compiler: the same contract, several times faster.
+"""The compiled form of the steps, where `make` has found a C compiler: the same contract, up to three times faster.
 
 NumPy cannot do it: a step of a single sequence costs it ten calls of half a microsecond each, whatever they compute.
 ``steps.c`` takes all steps of a layer in one call, in float32; everywhere else, and for every other cell, the cells

@@ -51,7 +51,7 @@ INLINE float reciprocal(float x)
 
 /*
  * tanh(a) = e / (e + 2) with e = exp(2a) - 1, and exp(y) - 1 = 2^n (exp(r) - 1) + 2^n - 1 with y = n ln 2 + r,
- * |r| <= ln(2) / 2, where six terms of the series of exp are exact to float32. Beyond +-8.6 tanh is +-1 to float32, and
+ * |r| <= ln(2) / 2, where seven terms of the series of exp are exact to float32. Beyond +-8.6 tanh is +-1 to float32, and
  * rounding errors here could take it past that.
  */
 INLINE float tanh_(float a)
@@ -316,7 +316,7 @@ INLINE void get_inputs(
     float *inputs, const float *x, long step, long feature, long sequence, int T, int n_in, int w, const int W)
 {
     if (w < W)
-        memset(inputs, 0, 4 * T * n_in * W);
+        memset(inputs, 0, sizeof(float) * T * n_in * W);
     for (int t = 0; t < T; t++)
         for (int f = 0; f < n_in; f++, inputs += W)
             for (int j = 0; j < w; j++)

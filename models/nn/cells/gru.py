@@ -21,7 +21,7 @@ from models.nn.types import Array, Parameters, aligned_empty
 
 
 class GRUPage(NamedTuple):
-    """What a step of a GRU named behind; ``m`` is what the reset gate is applied to, or what comes of it."""
+    """What a step of a GRU leaves behind; ``m`` is what the reset gate is applied to, or what comes of it."""
 
     whole: Array
     rz: Array
@@ -35,6 +35,13 @@ class GRUPage(NamedTuple):
         """Name the rows of ``page`` (4H, B)."""
         H = len(page) // 4
         return cls(page, page[: 2 * H], *page.reshape(4, H, -1))
+
+
+def _blend(h_before: Array, page: GRUPage, h: Array) -> None:
+    """Write ``(1 - z) * n + z * h_before``, as ``n + z * (h_before - n)``, to ``h``."""
+    np.subtract(h_before, page.n, h)
+    np.multiply(h, page.z, h)
+    np.add(h, page.n, h)
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,7 @@ class GRUCell:
             np.multiply(page.r, page.m, product)
             np.add(page.n, product, page.n)
             np.tanh(page.n, page.n)
-            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
-            np.multiply(h, page.z, h)
-            np.add(h, page.n, h)
+            _blend(z_t[:H], page, h)
 
     def backward(
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
@@ -165,9 +170,7 @@ class GRUResetBeforeCell:
             np.dot(S_n, z_t[H:], page.n)
             np.add(page.n, U_n @ page.m, page.n)
             np.tanh(page.n, page.n)
-            np.subtract(z_t[:H], page.n, h)  # h' = n + z (h - n)
-            np.multiply(h, page.z, h)
-            np.add(h, page.n, h)
+            _blend(z_t[:H], page, h)
 
     def backward(
         self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None

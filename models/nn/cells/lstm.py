@@ -20,7 +20,7 @@ from models.nn.types import Array, Parameters, aligned_empty
 
 
 class LSTMPage(NamedTuple):
-    """What a step of the LSTM named behind: ``c`` is from before the step, ``tanh_c`` from after it."""
+    """What a step of the LSTM leaves behind: ``c`` is from before the step, ``tanh_c`` from after it."""
 
     gates: Array
     ifo: Array
