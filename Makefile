@@ -59,10 +59,16 @@ clean: ## remove the environment and the caches; the store stays
 
 # The steps of the networks in C, where there is a compiler; elsewhere NumPy takes them, more slowly. A running server may
 # have the old file open, so it is replaced, never written to.
-CFLAGS := -O3 -std=gnu11 -fPIC -shared -fno-math-errno -fno-trapping-math
-CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512)
+# What is compiled on one x86-64 runs on all: the processor's kind is asked for when the library is loaded.
+CFLAGS := -O3 -std=gnu11 -fPIC -fno-math-errno -fno-trapping-math
+KINDS := plain $(if $(filter x86_64,$(shell uname -m)),v3 v4)
+plain_FLAGS :=
+v3_FLAGS := -march=x86-64-v3 -DKIND=v3
+v4_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -DKIND=v4
 $(STEPS): models/nn/steps.c
-	@$(CC) $(CFLAGS) $< -o $@.new && mv $@.new $@ || echo "Not compiled (by $(CC)): the networks run on NumPy alone, more slowly." >&2
+	@$(foreach kind,$(KINDS),$(CC) $(CFLAGS) $($(kind)_FLAGS) -c $< -o $@.$(kind).o &&) \
+	  $(CC) -shared $(KINDS:%=$@.%.o) -o $@.new && rm $(KINDS:%=$@.%.o) && mv $@.new $@ || \
+	  { rm -f $@.*; echo "Not compiled (by $(CC)): the networks run on NumPy alone, more slowly." >&2; }
 
 # One stamp for each requirements file: what is installed is installed once, and the tests' list holds the training's.
 $(VENV)/installed-test: requirements-test.txt | $(BIN)/pip

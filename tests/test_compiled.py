@@ -38,11 +38,20 @@ def everything(network, params, x, state):
 @needs_compiler
 def test_what_make_compiled_is_loaded():
     assert compiled.is_available()
-    assert all(isinstance(compiled.compiled_steps(name, np.float32), compiled.CompiledSteps) for name in COMPILED)
+    assert all(isinstance(compiled.compiled_layer(name, np.float32), compiled.CompiledLayer) for name in COMPILED)
+
+
+def kinds():
+    """The kinds of processor whose code runs on this one."""
+    if not compiled.is_available():
+        return []
+    everyone = ["plain", "v3", "v4"]
+    return everyone[: everyone.index(compiled.load().kind().decode()) + 1]
 
 
 @needs_compiler
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("kind", kinds())
+@settings(max_examples=100, deadline=None)
 @given(
     cell=st.sampled_from(COMPILED),
     B=st.one_of(st.integers(1, 40), st.sampled_from([15, 16, 17, 32, 33])),
@@ -53,13 +62,16 @@ def test_what_make_compiled_is_loaded():
     output=st.sampled_from(["last", "every"]),
     seed=st.integers(0, 99),
 )
-def test_compiled_steps_agree_with_the_cells(cell, B, T, F, H, L, output, seed):
+def test_compiled_steps_agree_with_the_cells(kind, cell, B, T, F, H, L, output, seed):
     rng = np.random.default_rng(seed)
     network = RecurrentNetwork(cell, F, H, L, n_outputs=2, output=output)
     params = {k: (v + rng.normal(0, 0.3, v.shape)).astype("f4") for k, v in network.init(rng).items()}
     x = rng.normal(0, 2, (B, T, F)).astype("f4")
     state = [tuple(rng.normal(size=a.shape).astype("f4") for a in layer) for layer in network.initial_state(B)]
-    fast = everything(network, params, x, state)
+    layer = compiled.CompiledLayer(compiled.load(), cell, kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.nn.network.compiled_layer", lambda *_: layer)
+        fast = everything(network, params, x, state)
     plain = everything(replace(network, compiled=False), params, x, state)
     for ours, theirs in zip(fast, plain, strict=True):
         assert ours.dtype == np.float32

@@ -20,13 +20,13 @@ Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 def squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
     """Mean of (prediction - target)^2."""
     difference = _difference(prediction, target)
-    return float((difference * difference).mean()), difference * (2.0 / difference.size)
+    return float(np.vdot(difference, difference)) / difference.size, difference * (2.0 / difference.size)
 
 
 def half_squared_sum(prediction: Array, target: Array) -> tuple[float, Array]:
     """Half the sum of (prediction - target)^2, whose gradient is the difference itself."""
     difference = _difference(prediction, target)
-    return 0.5 * float((difference * difference).sum()), difference
+    return 0.5 * float(np.vdot(difference, difference)), difference
 
 
 def absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:

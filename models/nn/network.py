@@ -5,24 +5,27 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from models.nn.cells import CELLS, Cell, Steps
+from models.nn.cells import CELLS, Cell
 from models.nn.cells.contract import LayerState
-from models.nn.compiled import compiled_steps
+from models.nn.compiled import compiled_layer
 from models.nn.initializers import DEFAULT_INITIALIZATION, Initialization
-from models.nn.types import Array, Parameters, State, aligned_empty
+from models.nn.layer import Layer, NumpyLayer
+from models.nn.types import Array, Parameters, State
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of one layer needs; see `models.nn.cells.contract` for the first three.
+    """What the backward pass of one layer needs.
 
     Attributes
     ----------
-    kept : (T, H, B), what dropout multiplied the layer's hidden states by on their way up; None where it did not
+    steps : the layer's own tape
+    h : (T, H, B), its hidden states, before dropout; or (1, H, B), only the last
+    kept : (T, H, B), what dropout multiplied the hidden states by on their way up; None where it did not
     """
 
     stacked: Array
-    z: Array
-    pages: Array
+    steps: Any
+    h: Array
     kept: Array | None
 
 
@@ -108,51 +111,44 @@ class RecurrentNetwork:
         ------
         ValueError : where the shape of ``x``, ``state`` or the parameters is another
         """
-        y, tape = self._forward(params, x, state, rng, keep=True)
-        return y, [self._state(z, pages) for _, z, pages, _ in tape], tape
+        return self._forward(params, x, state, rng, keep=True)
 
     def predict(self, params: Parameters, x: Array, state: list[State] | None = None) -> Array:
         """Return only the outputs of `forward`, in less time and memory."""
-        return self._forward(params, x, state, None, keep=False)[0]
+        y, _, _ = self._forward(params, x, state, None, keep=False)
+        return y
 
     def _forward(
         self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
-    ) -> tuple[Array, Tape]:
+    ) -> tuple[Array, list[State], Tape]:
         if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
             raise ValueError(f"x has the shape {x.shape}: (B, T, {self.n_inputs}) is needed, with at least one step")
         self._check_states("state", state, len(x))
         h = x.transpose(1, 2, 0)
-        tape = Tape()
+        final, tape = list[State](), Tape()
         for layer in range(self.n_layers):
-            stacked = self.cell.stack(_of_layer(layer, params))
+            stacked = self.cell.stack({name: params[f"layer{layer}.{name}"] for name in self.cell.names})
             if stacked.shape != (self.n_hidden + h.shape[1] + 1, self.cell.n_blocks * self.n_hidden):
                 raise ValueError(f"the parameters of layer {layer} are those of another network than {self}")
-            z, pages = self._columns(stacked, h.shape, state[layer] if state else None, keep)
-            self._steps(stacked).forward(stacked, np.asarray(h, stacked.dtype), z, pages)
-            h = z[1:, : self.n_hidden]
+            top = layer == self.n_layers - 1
+            every = self.output == "every" or not top
+            before = tuple(array.T for array in state[layer]) if state else None
+            h = np.asarray(h, stacked.dtype)
+            h, after, steps = self._layer(stacked).forward(stacked, h, before, every=every, keep=keep)
             kept = None
-            if rng is not None and self.dropout and layer < self.n_layers - 1:
-                kept = (rng.random(h.shape) >= self.dropout).astype(h.dtype) / (1 - self.dropout)
+            if keep:
+                final.append(tuple(array.copy().T for array in after))
+                if rng is not None and self.dropout and not top:
+                    kept = (rng.random(h.shape) >= self.dropout).astype(h.dtype) / (1 - self.dropout)
+                tape.append(LayerTape(stacked, steps, h, kept))
+            if kept is not None:
                 h = h * kept
-            tape.append(LayerTape(stacked, z, pages, kept))
-        return self._head(params, h), tape
+        return self._head(params, h), final, tape
 
-    def _steps(self, stacked: Array) -> Steps:
+    def _layer(self, stacked: Array) -> Layer:
         """Return who takes the steps: the cell itself, or its compiled form."""
-        return compiled_steps(self.cell_name, stacked.dtype) if self.compiled else self.cell
-
-    def _columns(
-        self, stacked: Array, x_shape: tuple[int, ...], state: State | None, keep: bool
-    ) -> tuple[Array, Array]:
-        """Make room for the columns ``[h; x; 1]`` of every step and for the tape, or one page without a tape."""
-        T, _, B = x_shape
-        H, dtype = self.n_hidden, stacked.dtype
-        z = aligned_empty((T + 1, len(stacked), B), dtype)
-        pages = aligned_empty((T + 1 if keep else 1, self.cell.page_blocks * H, B), dtype)
-        z[0, :H] = state[0].T if state else 0
-        if self.cell.n_states > 1:
-            pages[0, -H:] = state[1].T if state else 0
-        return z, pages
+        compiled = compiled_layer(self.cell_name, stacked.dtype) if self.compiled else None
+        return compiled or NumpyLayer(self.cell)
 
     def _check_states(self, name: str, states: list[State] | None, n_sequences: int) -> None:
         if states is None:
@@ -164,15 +160,10 @@ class RecurrentNetwork:
                 f"{(n_sequences, self.n_hidden)} are needed"
             )
 
-    def _state(self, z: Array, pages: Array) -> State:
-        """Return the state after the last step."""
-        H = self.n_hidden
-        return tuple(array.T.copy() for array in (z[-1, :H], pages[-1, -H:])[: self.cell.n_states])
-
     def _head(self, params: Parameters, h: Array) -> Array:
         W, b = params["head.W"], params["head.b"]
         if self.output == "last":
-            return np.asarray(np.dot(h[-1].T, W) + b)
+            return np.add(np.dot(h[-1].T, W), b)
         return np.asarray(np.matmul(h.transpose(2, 0, 1), W) + b)
 
     def backward(
@@ -202,22 +193,22 @@ class RecurrentNetwork:
         ----------
         Werbos (1990), Backpropagation through time: what it does and how to do it.
         """
-        H, (n_columns, _, B) = self.n_hidden, tape[-1].z.shape
+        n_steps, _, B = tape[-1].h.shape
         d_y = np.asarray(d_y, params["head.W"].dtype)
-        outputs = (B, self.n_outputs) if self.output == "last" else (B, n_columns - 1, self.n_outputs)
+        outputs = (B, self.n_outputs) if self.output == "last" else (B, n_steps, self.n_outputs)
         if d_y.shape != outputs:
             raise ValueError(f"d_y has the shape {d_y.shape}: that of the outputs, {outputs}, is needed")
         self._check_states("d_final", d_final, B)
-        grads, d_h = self._head_backward(params, d_y, tape[-1].z[1:, :H])
+        grads, d_h = self._head_backward(params, d_y, tape[-1].h)
         d_initial = list[State]()
         for layer in reversed(range(self.n_layers)):
-            stacked, z, pages, kept = tape[layer]
+            stacked, steps, _, kept = tape[layer]
             d_h = np.asarray(d_h, stacked.dtype)
             if kept is not None:
                 d_h = d_h * kept
             d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
-            d_x = np.empty((len(z) - 1, len(stacked) - H - 1, z.shape[2]), z.dtype) if layer or inputs else None
-            d_stacked, d_state = self._steps(stacked).backward(stacked, z, pages, d_h, d_state, d_x)
+            wanted = inputs or layer > 0
+            d_stacked, d_x, d_state = self._layer(stacked).backward(stacked, steps, d_h, d_state, inputs=wanted)
             grads |= _prefixed(layer, self.cell.unstack(d_stacked))
             d_initial.insert(0, tuple(array.T for array in d_state))
             if d_x is not None:
@@ -234,7 +225,7 @@ class RecurrentNetwork:
         """Return the head's gradients, and the gradient that reaches the top layer's hidden states, all or the last."""
         W = params["head.W"]
         if self.output == "last":
-            return {"head.W": h[-1] @ d_y, "head.b": d_y.sum(axis=0)}, np.dot(W, d_y.T)[None]
+            return {"head.W": np.dot(h[-1], d_y), "head.b": np.add.reduce(d_y)}, np.dot(W, d_y.T)[None]
         by_step = np.ascontiguousarray(d_y.transpose(1, 2, 0))
         d_W = np.matmul(h, by_step.transpose(0, 2, 1)).sum(axis=0)
         return {"head.W": d_W, "head.b": by_step.sum(axis=(0, 2))}, np.matmul(W, by_step)
@@ -243,11 +234,6 @@ class RecurrentNetwork:
         """Return the zero state of each layer for ``n_sequences`` sequences: arrays (B, H)."""
         shape = (n_sequences, self.n_hidden)
         return [tuple(np.zeros(shape, dtype) for _ in range(self.cell.n_states)) for _ in range(self.n_layers)]
-
-
-def _of_layer(layer: int, params: Parameters) -> Parameters:
-    prefix = f"layer{layer}."
-    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
 def _prefixed(layer: int, params: Parameters) -> Parameters:

@@ -4,6 +4,7 @@ The letters are the papers': ``theta`` the parameters, ``g`` their gradients, ``
 step is given, so that it can change from step to step. Nothing is changed in place.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -142,7 +143,8 @@ def clip_by_global_norm(grads: Parameters, max_norm: float) -> tuple[Parameters,
     Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
     """
     # In double precision: the square of an exploding gradient is beyond single precision.
-    norm = float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads.values())))
+    doubles = [g.astype(np.float64) for g in grads.values()]
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in doubles))
     if norm <= max_norm:
         return grads, norm
     return {name: g * (max_norm / norm) for name, g in grads.items()}, norm

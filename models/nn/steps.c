@@ -1,37 +1,68 @@
 /*
- * The steps of models/nn/cells/ in float32: the same equations, on the same memory, for all steps in one call.
+ * The steps of models/nn/cells/ in float32: the same equations, for all steps of a layer in one call.
  *
  * There they are to be read; what is here is the order of the loops. A tile of up to TILE sequences walks through
  * all steps before the next tile begins, so that what it works on stays in the first-level cache:
  *
- *     x       (T, n_in, B)    inputs, whose elements are so many floats apart from step to step, feature to feature
+ *     x       (T, n_in, B)    inputs, whose elements are so many bytes apart from step to step, feature to feature
  *                             and sequence to sequence
- *     z       (T + 1, K, B)   columns [h; x; 1], K = H + n_in + 1; hidden states are written to it, x for the tape only
- *     pages   (T + 1, P, B)   what the backward pass needs; without a tape a single page, for the LSTM's c alone
- *     stacked (K, M)          [U; W; b] side by side for each gate; stacked_t is its transpose, d_stacked its gradient
+ *     h0, c0  (H, B)          the state before the first step; NULL for zeros
+ *     h       (n_out, H, B)   the hidden states of the last n_out steps; c (H, B) the LSTM's c after the last
+ *     stacked (K, M)          [U; W; b] side by side for each gate, K = H + n_in + 1; stacked_t is its transpose,
+ *                             d_stacked its gradient
+ *     d_h     (n_above, H, B) gradient that reaches the hidden states of the last n_above steps from outside
  *     d_x     (T, n_in, B)    gradient of the inputs; NULL where it is not wanted
  *
- * scratch has room for one tile and a cache line more, and belongs to the call: nothing is static here.
+ * The tape holds for each tile, one after the other: the columns [h; x; 1] of all steps and the one after (T + 1, K, W),
+ * the gates (T, P, W), and the LSTM's c (T + 1, H, W), where W is TILE, or 1 for a single sequence. Without a tape two
+ * columns take turns, and all tiles use the same memory, which the inputs (T, n_in, W) end. It belongs to the call:
+ * nothing is static here.
  */
 
 #include <stdint.h>
 #include <string.h>
 
-#define TILE 16
 #define INLINE static inline __attribute__((always_inline))
 
-/* One function for each kind of processor, chosen when the library is loaded. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define ENTRY __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void
+/*
+ * The file is compiled once for each KIND of processor, whose vectors hold a tile's row, and whose registers hold ROWS
+ * of them. `kind` answers which of them this processor is.
+ */
+#ifndef KIND
+#define KIND plain
+#define WITH_KIND
+#endif
+#if defined(__AVX512F__)
+enum { TILE = 16, ROWS = 16 };
+#elif defined(__AVX2__)
+enum { TILE = 8, ROWS = 8 };
 #else
-#define ENTRY void
+enum { TILE = 4, ROWS = 8 };
+#endif
+#define PASTE(a, b) a##_##b
+#define WITH(name, kind) PASTE(name, kind)
+#define NAME(name) WITH(name, KIND)
+
+typedef float lanes __attribute__((vector_size(4 * TILE), aligned(4), may_alias)); /* anywhere in memory */
+
+#ifdef WITH_KIND
+/* Raised when a signature below changes; models/nn/compiled.py loads no other. */
+int interface_version(void) { return 4; }
+
+const char *kind(void)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return "v4";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+        return "v3";
+#endif
+    return "plain";
+}
 #endif
 
-typedef float lanes __attribute__((vector_size(4 * TILE)));
-typedef float loose_lanes __attribute__((vector_size(4 * TILE), aligned(4), may_alias)); /* anywhere in memory */
-
-/* Raised when a signature below changes; models/nn/compiled.py loads no other. */
-int interface_version(void) { return 3; }
+int NAME(tile)(void) { return TILE; }
 
 /*
  * 1 / x for a normal x > 0, in a quarter of a division's time: turning the exponent's sign round gives it to 12 %, and
@@ -96,30 +127,29 @@ INLINE void sigmoid_all(float *a, int n)
 }
 
 INLINE void rnn_equations_back(
-    const float *restrict d, const float *restrict above, const float *restrict h, float *restrict d_a, int n)
+    const float *restrict d, const float *restrict h, float *restrict d_a, int n)
 {
     for (int j = 0; j < n; j++)
-        d_a[j] = (d[j] + above[j]) * (1.0f - h[j] * h[j]);
+        d_a[j] = d[j] * (1.0f - h[j] * h[j]);
 }
 
 INLINE void lstm_equations(
     const float *restrict i, const float *restrict f, const float *restrict o, const float *restrict g,
-    float *restrict tanh_c, float *restrict c, float *restrict h, int n)
+    const float *restrict c, float *restrict tanh_c, float *restrict c_next, float *restrict h, int n)
 {
     for (int j = 0; j < n; j++) {
-        c[j] = f[j] * c[j] + i[j] * g[j];
-        tanh_c[j] = tanh_(c[j]);
+        c_next[j] = f[j] * c[j] + i[j] * g[j];
+        tanh_c[j] = tanh_(c_next[j]);
         h[j] = o[j] * tanh_c[j];
     }
 }
 
 INLINE void lstm_equations_back(
-    const float *restrict dh, float *restrict dc, const float *restrict above, const float *restrict i,
-    const float *restrict f, const float *restrict o, const float *restrict g, const float *restrict tanh_c,
-    const float *restrict c, float *restrict d_i, float *restrict d_f, float *restrict d_o, float *restrict d_g, int n)
+    const float *restrict dh, float *restrict dc, const float *restrict i, const float *restrict f,
+    const float *restrict o, const float *restrict g, const float *restrict tanh_c, const float *restrict c, float *restrict d_i, float *restrict d_f, float *restrict d_o, float *restrict d_g, int n)
 {
     for (int j = 0; j < n; j++) {
-        float d = dh[j] + above[j];
+        float d = dh[j];
         float d_c = dc[j] + d * o[j] * (1.0f - tanh_c[j] * tanh_c[j]);
         d_i[j] = d_c * g[j] * (i[j] * (1.0f - i[j]));
         d_f[j] = d_c * c[j] * (f[j] * (1.0f - f[j]));
@@ -130,22 +160,22 @@ INLINE void lstm_equations_back(
 }
 
 INLINE void gru_equations(
-    const float *restrict r, const float *restrict z, float *restrict n, const float *restrict m, float *restrict h,
-    int count)
+    const float *restrict h, const float *restrict r, const float *restrict z, const float *restrict m,
+    float *restrict n, float *restrict h_next, int count)
 {
     for (int j = 0; j < count; j++) {
         n[j] = tanh_(n[j] + r[j] * m[j]);
-        h[j] = n[j] + z[j] * (h[j] - n[j]);
+        h_next[j] = n[j] + z[j] * (h[j] - n[j]);
     }
 }
 
 INLINE void gru_equations_back(
-    const float *restrict dh, const float *restrict above, const float *restrict h, const float *restrict r,
-    const float *restrict z, const float *restrict n, const float *restrict m, float *restrict d_r,
-    float *restrict d_z, float *restrict d_n, float *restrict d_m, float *restrict kept, int count)
+    const float *restrict dh, const float *restrict h, const float *restrict r, const float *restrict z,
+    const float *restrict m, const float *restrict n, float *restrict d_r, float *restrict d_z, float *restrict d_m,
+    float *restrict d_n, float *restrict kept, int count)
 {
     for (int j = 0; j < count; j++) {
-        float d = dh[j] + above[j];
+        float d = dh[j];
         d_n[j] = d * (1.0f - z[j]) * (1.0f - n[j] * n[j]);
         d_m[j] = d_n[j] * r[j];
         d_r[j] = d_n[j] * m[j] * (r[j] * (1.0f - r[j]));
@@ -154,61 +184,61 @@ INLINE void gru_equations_back(
     }
 }
 
-/* out (M, W) = A^T v, with A (K, M), whose rows are `stride` apart, and v (K, W). */
-INLINE void product(
-    const float *restrict A, int stride, const float *restrict v, float *restrict out, int K, int M, const int W)
+/* R rows of out = A^T v, kept in registers. */
+INLINE void product_rows(
+    const float *restrict A, int stride, const float *restrict v, float *restrict out, int K, const int R)
 {
-    if (W == 1) {
-        int m = 0;
-        for (; m + 2 * TILE <= M; m += 2 * TILE) {
-            loose_lanes s0 = {0}, s1 = {0};
-            for (int k = 0; k < K; k++) {
-                const float *a = A + k * stride + m;
-                s0 += v[k] * *(const loose_lanes *)a;
-                s1 += v[k] * *(const loose_lanes *)(a + TILE);
-            }
-            *(loose_lanes *)(out + m) = s0;
-            *(loose_lanes *)(out + m + TILE) = s1;
-        }
-        for (; m < M; m++) {
-            out[m] = 0.0f;
-            for (int k = 0; k < K; k++)
-                out[m] += v[k] * A[k * stride + m];
-        }
-        return;
+    lanes s[ROWS];
+    for (int r = 0; r < R; r++)
+        s[r] = (lanes){0};
+    for (int k = 0; k < K; k++) {
+        lanes row = *(const lanes *)(v + k * TILE);
+        for (int r = 0; r < R; r++)
+            s[r] += row * A[k * stride + r];
     }
-    const lanes *rows = (const lanes *)v;
-    lanes *results = (lanes *)out;
+    for (int r = 0; r < R; r++)
+        *(lanes *)(out + r * TILE) = s[r];
+}
+
+/* For a single sequence, 2 TILE units at once; odd and even k apart, so that fewer sums wait for the one before. */
+INLINE void product_of_one(
+    const float *restrict A, int stride, const float *restrict v, float *restrict out, int K, int M)
+{
     int m = 0;
-    for (; m + 8 <= M; m += 8) {
-        lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
-        for (int k = 0; k < K; k++) {
-            const float *a = A + k * stride + m;
-            lanes row = rows[k];
-            s0 += row * a[0];
-            s1 += row * a[1];
-            s2 += row * a[2];
-            s3 += row * a[3];
-            s4 += row * a[4];
-            s5 += row * a[5];
-            s6 += row * a[6];
-            s7 += row * a[7];
+    for (; m + 2 * TILE <= M; m += 2 * TILE) {
+        lanes s[2][2] = {0};
+        int k = 0;
+        for (; k + 2 <= K; k += 2)
+            for (int odd = 0; odd < 2; odd++)
+                for (int l = 0; l < 2; l++)
+                    s[odd][l] += v[k + odd] * *(const lanes *)(A + (k + odd) * stride + m + l * TILE);
+        for (int l = 0; l < 2; l++) {
+            if (k < K)
+                s[0][l] += v[k] * *(const lanes *)(A + k * stride + m + l * TILE);
+            *(lanes *)(out + m + l * TILE) = s[0][l] + s[1][l];
         }
-        results[m] = s0;
-        results[m + 1] = s1;
-        results[m + 2] = s2;
-        results[m + 3] = s3;
-        results[m + 4] = s4;
-        results[m + 5] = s5;
-        results[m + 6] = s6;
-        results[m + 7] = s7;
     }
     for (; m < M; m++) {
-        lanes s = {0};
+        out[m] = 0.0f;
         for (int k = 0; k < K; k++)
-            s += rows[k] * A[k * stride + m];
-        results[m] = s;
+            out[m] += v[k] * A[k * stride + m];
     }
+}
+
+/* out (M, W) = A^T v, with A (K, M), whose rows are `stride` apart, and v (K, W). */
+INLINE void product(const float *A, int stride, const float *v, float *out, int K, int M, const int W)
+{
+    if (W == 1) {
+        product_of_one(A, stride, v, out, K, M);
+        return;
+    }
+    int m = 0;
+    for (; m + ROWS <= M; m += ROWS)
+        product_rows(A + m, stride, v, out + m * W, K, ROWS);
+    for (; m + 4 <= M; m += 4)
+        product_rows(A + m, stride, v, out + m * W, K, 4);
+    for (; m < M; m++)
+        product_rows(A + m, stride, v, out + m * W, K, 1);
 }
 
 /* R rows of L lanes, kept in registers. */
@@ -216,19 +246,19 @@ INLINE void accumulate_block(
     float *restrict d, int stride, const float *restrict v, const float *restrict a_t, int a_stride, const int W,
     const int R, const int L)
 {
-    loose_lanes s[4][2];
+    lanes s[ROWS / 2 + 1][2];
     for (int r = 0; r < R; r++)
         for (int l = 0; l < L; l++)
-            s[r][l] = *(loose_lanes *)(d + r * stride + l * TILE);
+            s[r][l] = *(lanes *)(d + r * stride + l * TILE);
     for (int j = 0; j < W; j++)
         for (int l = 0; l < L; l++) {
-            loose_lanes a = *(const loose_lanes *)(a_t + j * a_stride + l * TILE);
+            lanes a = *(const lanes *)(a_t + j * a_stride + l * TILE);
             for (int r = 0; r < R; r++)
                 s[r][l] += v[r * W + j] * a;
         }
     for (int r = 0; r < R; r++)
         for (int l = 0; l < L; l++)
-            *(loose_lanes *)(d + r * stride + l * TILE) = s[r][l];
+            *(lanes *)(d + r * stride + l * TILE) = s[r][l];
 }
 
 /* d (R, M) += v (R, W) a_t (W, M); rows of d are `stride` apart, those of a_t `a_stride`. */
@@ -250,9 +280,15 @@ INLINE void accumulate_rows(
 INLINE void accumulate(
     float *d, int stride, const float *v, const float *a_t, int a_stride, int K, int M, const int W)
 {
+    /* A single row takes as long as many, so that the row of ones goes with the rows before it where it can. */
+    const int R = ROWS / 2;
     int k = 0;
-    for (; k + 4 <= K; k += 4)
-        accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, 4);
+    for (; k + R <= K && k + R + 1 != K; k += R)
+        accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, R);
+    if (k + R + 1 == K) {
+        accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, R + 1);
+        k += R + 1;
+    }
     for (; k < K; k++)
         accumulate_rows(d + k * stride, stride, v + k * W, a_t, a_stride, M, W, 1);
 }
@@ -282,297 +318,257 @@ INLINE void transpose(const float *restrict a, float *restrict a_t, int M, const
             a_t[j * M + m] = a[m * W + j];
 }
 
-/* Copy w of W columns of `rows` rows from an array with B columns to a tile, and back. */
+/* Copy w of W columns of `rows` rows from an array with B columns to a tile, and back; NULL is an array of zeros. */
 INLINE void get(float *tile, const float *array, int rows, int B, int w, const int W)
 {
-    if (W == B)
-        memcpy(tile, array, 4 * rows * W);
-    else if (w == W)
-        for (int r = 0; r < rows; r++)
-            memcpy(tile + r * W, array + (long)r * B, 4 * W);
+    if (!array)
+        memset(tile, 0, 4 * rows * W);
     else
         for (int r = 0; r < rows; r++)
-            for (int j = 0; j < W; j++)
-                tile[r * W + j] = j < w ? array[(long)r * B + j] : 0.0f;
+            if (w == W)
+                memcpy(tile + r * W, array + (long)r * B, 4 * W);
+            else
+                for (int j = 0; j < W; j++)
+                    tile[r * W + j] = j < w ? array[(long)r * B + j] : 0.0f;
 }
 
 INLINE void put(float *array, const float *tile, int rows, int B, int w, const int W)
 {
-    if (W == B)
-        memcpy(array, tile, 4 * rows * W);
-    else if (w == W)
-        for (int r = 0; r < rows; r++)
-            memcpy(array + (long)r * B, tile + r * W, 4 * W);
-    else
-        for (int r = 0; r < rows; r++)
-            memcpy(array + (long)r * B, tile + r * W, 4 * w);
+    for (int r = 0; r < rows; r++)
+        memcpy(array + (long)r * B, tile + r * W, 4 * (w == W ? W : w));
 }
+
+/* Add to the gradient of a hidden state what reaches it from outside the layer. */
+INLINE void add_above(float *d, const float *d_h, int t, int n_above, int T, int H, int B, int w, const int W)
+{
+    if (t < T - n_above)
+        return;
+    d_h += (long)(t - T + n_above) * H * B;
+    for (int r = 0; r < H; r++)
+        for (int j = 0; j < (w == W ? W : w); j++)
+            d[r * W + j] += d_h[(long)r * B + j];
+}
+
+/* What a call is about. */
+typedef struct {
+    const char *x;
+    long step, feature, sequence;
+    const float *h0, *c0;
+    float *memory, *h, *c;
+    int keep, n_out, T, n_in, H, B;
+} Call;
+
+/* A tile's memory, divided up; column t is z + (t % columns) * K * W, and so on. */
+typedef struct {
+    float *z, *pages, *c, *inputs;
+    int columns, n_pages;
+} Tile;
 
 /*
- * The inputs of all steps, (T, n_in, W). Well before their use: a vector that is read while its elements are still on
- * their way to the cache has to wait for each of them.
+ * Lay out the memory of the tile that begins with sequence `first`, and fill in what is known before the first step. The
+ * inputs of all steps are fetched well before their use: a vector that is read while its elements are still on their
+ * way to the cache has to wait for each of them.
  */
-INLINE void get_inputs(
-    float *inputs, const float *x, long step, long feature, long sequence, int T, int n_in, int w, const int W)
+INLINE Tile begin(const Call *call, int P, int HC, int first, int w, const int W)
 {
-    if (w < W)
-        memset(inputs, 0, sizeof(float) * T * n_in * W);
-    for (int t = 0; t < T; t++)
-        for (int f = 0; f < n_in; f++, inputs += W)
-            for (int j = 0; j < w; j++)
-                inputs[j] = x[t * step + f * feature + j * sequence];
-}
-
-/* Those of one step, to the rows of [h; x; 1] that are theirs; for the tape to z as well, with the row of ones. */
-INLINE void set_inputs(float *rows, const float *inputs, float *z, int taped, int n_in, int B, int w, const int W)
-{
-    memcpy(rows, inputs, 4 * n_in * W);
-    if (taped)
-        put(z, rows, n_in + 1, B, w, W);
-}
-
-/* The column before the first step: the hidden state, and the 1 that multiplies the biases. */
-INLINE void get_first(float *v, const float *z, int H, int n_in, int B, int w, const int W)
-{
-    get(v, z, H, B, w, W);
-    for (int j = 0; j < W; j++)
-        v[(H + n_in) * W + j] = 1.0f;
-}
-
-INLINE void rnn_forward_tile(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z, int taped, float *scratch,
-    int T, int n_in, int H, int B, int w, const int W)
-{
-    int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *a = v + K * W, *inputs = a + N;
-    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
-    get_first(v, z, H, n_in, B, w, W);
-    for (int t = 0; t < T; t++, z += (long)K * B, inputs += n_in * W) {
-        set_inputs(v + N, inputs, z + (long)H * B, taped, n_in, B, w, W);
-        product(stacked, H, v, a, K, H, W);
-        tanh_all(a, N);
-        memcpy(v, a, 4 * N);
-        put(z + (long)K * B, v, H, B, w, W);
+    const int T = call->T, n_in = call->n_in, H = call->H, B = call->B, K = H + n_in + 1;
+    Tile tile;
+    tile.columns = call->keep ? T + 1 : 2;
+    tile.n_pages = call->keep ? T : 1;
+    tile.z = call->memory;
+    if (call->keep)
+        tile.z += (long)(first / W) * W * ((T + 1) * (K + HC) + T * P);
+    tile.pages = tile.z + tile.columns * K * W;
+    tile.c = tile.pages + tile.n_pages * P * W;
+    float *inputs = tile.inputs = call->keep ? tile.z + H * W : tile.c + tile.columns * HC * W;
+    const int apart = (call->keep ? K : n_in) * W;
+    for (int t = 0; t < T; t++, inputs += apart) {
+        const char *x = call->x + t * call->step + first * call->sequence;
+        for (int f = 0; f < n_in; f++)
+            for (int j = 0; j < W; j++)
+                inputs[f * W + j] =
+                    j < w ? *(const float *)(x + f * call->feature + j * call->sequence) : 0.0f;
     }
+    for (int t = 0; t < tile.columns; t++)
+        for (int j = 0; j < W; j++)
+            tile.z[(t * K + K - 1) * W + j] = 1.0f;
+    get(tile.z, call->h0 ? call->h0 + first : 0, H, B, w, W);
+    if (HC)
+        get(tile.c, call->c0 ? call->c0 + first : 0, H, B, w, W);
+    return tile;
 }
 
-/* The gradient that reaches a hidden state from outside the layer, of which only the last states may have any. */
-INLINE void get_above(float *above, const float *d_h, int i, int H, int B, int w, const int W)
+/* The column of step t, [h; x; 1]. */
+INLINE float *column(const Call *call, const Tile *tile, int t, const int W)
 {
+    const int n_in = call->n_in, H = call->H;
+    float *v = tile->z + (long)(t % tile->columns) * (H + n_in + 1) * W;
+    if (!call->keep && t < call->T)
+        memcpy(v + H * W, tile->inputs + t * n_in * W, 4 * n_in * W);
+    return v;
+}
+
+/* Hand out the hidden state after step t. */
+INLINE void hand_out(const Call *call, const float *h, int t, int first, int w, const int W)
+{
+    const int i = t - call->T + call->n_out;
     if (i >= 0)
-        get(above, d_h + (long)i * H * B, H, B, w, W);
-    else
-        memset(above, 0, 4 * H * W);
+        put(call->h + (long)i * call->H * call->B + first, h, call->H, call->B, w, W);
 }
 
-INLINE void rnn_backward_tile(
-    const float *stacked_t, const float *z, const float *d_h, int n_above, float *dh, float *d_stacked, float *d_x,
-    float *scratch, int T, int n_in, int H, int B, int w, const int W)
+INLINE void rnn_forward_tile(const float *stacked, const Call *call, int first, int w, const int W)
 {
-    int K = H + n_in + 1, N = H * W;
-    float *d = scratch, *h = d + N, *above = h + N, *d_a = above + N, *d_a_t = d_a + N, *v = d_a_t + N, *dx = v + K * W;
-    get(d, dh, H, B, w, W);
-    get(h, z + (long)T * K * B, H, B, w, W);
-    for (int t = T - 1; t >= 0; t--) {
-        get(v, z + (long)t * K * B, K, B, w, W);
-        get_above(above, d_h, t - T + n_above, H, B, w, W);
-        rnn_equations_back(d, above, h, d_a, N);
-        transpose(d_a, d_a_t, H, W);
-        accumulate(d_stacked, H, v, d_a_t, H, K, H, W);
-        product(stacked_t, K, d_a, d, H, H, W);
-        if (d_x) {
-            product(stacked_t + H, K, d_a, dx, H, n_in, W);
-            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
-        }
-        memcpy(h, v, 4 * N);
+    const int H = call->H, K = H + call->n_in + 1;
+    Tile tile = begin(call, 0, 0, first, w, W);
+    for (int t = 0; t < call->T; t++) {
+        float *v = column(call, &tile, t, W), *h = tile.z + (long)((t + 1) % tile.columns) * K * W;
+        product(stacked, H, v, h, K, H, W);
+        tanh_all(h, H * W);
+        hand_out(call, h, t, first, w, W);
     }
-    put(dh, d, H, B, w, W);
 }
 
-INLINE void lstm_forward_tile(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
-    float *scratch, int T, int n_in, int H, int B, int w, const int W)
+INLINE void lstm_forward_tile(const float *stacked, const Call *call, int first, int w, const int W)
 {
-    int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *i = v + K * W, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
-    float *inputs = c + N;
-    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
-    get_first(v, z, H, n_in, B, w, W);
-    get(c, pages + (long)5 * H * B, H, B, w, W);
-    for (int t = 0; t < T; t++, z += (long)K * B, inputs += n_in * W) {
-        set_inputs(v + N, inputs, z + (long)H * B, taped, n_in, B, w, W);
+    const int H = call->H, K = H + call->n_in + 1, N = H * W;
+    Tile tile = begin(call, 5 * H, H, first, w, W);
+    for (int t = 0; t < call->T; t++) {
+        float *v = column(call, &tile, t, W), *h = tile.z + (long)((t + 1) % tile.columns) * K * W;
+        float *i = tile.pages + (long)(t % tile.n_pages) * 5 * N, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N;
+        float *c = tile.c + (t % tile.columns) * N, *c_next = tile.c + ((t + 1) % tile.columns) * N;
         product(stacked, 4 * H, v, i, K, 4 * H, W);
         sigmoid_all(i, 3 * N); /* i, f and o */
         tanh_all(g, N);
-        lstm_equations(i, f, o, g, tanh_c, c, v, N);
-        if (taped) {
-            put(pages, i, 5 * H, B, w, W);
-            pages += (long)6 * H * B;
-            put(pages + (long)5 * H * B, c, H, B, w, W);
-        }
-        put(z + (long)K * B, v, H, B, w, W);
+        lstm_equations(i, f, o, g, c, tanh_c, c_next, h, N);
+        hand_out(call, h, t, first, w, W);
     }
-    if (!taped)
-        put(pages + (long)5 * H * B, c, H, B, w, W);
+    if (call->c)
+        put(call->c + first, tile.c + (call->T % tile.columns) * N, H, call->B, w, W);
 }
 
-INLINE void lstm_backward_tile(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh_, float *dc_,
-    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
+INLINE void gru_forward_tile(const float *stacked, const Call *call, int first, int w, const int W)
 {
-    int K = H + n_in + 1, M = 4 * H, N = H * W;
-    float *dh = scratch, *dc = dh + N, *above = dc + N, *page = above + N;
-    float *i = page, *f = i + N, *o = f + N, *g = o + N, *tanh_c = g + N, *c = tanh_c + N;
-    float *d_i = c + N, *d_f = d_i + N, *d_o = d_f + N, *d_g = d_o + N;
-    float *d_a_t = d_g + N, *v = d_a_t + M * W, *dx = v + K * W;
-    get(dh, dh_, H, B, w, W);
-    get(dc, dc_, H, B, w, W);
-    for (int t = T - 1; t >= 0; t--) {
-        get(v, z + (long)t * K * B, K, B, w, W);
-        get(page, pages + (long)t * 6 * H * B, 6 * H, B, w, W);
-        get_above(above, d_h, t - T + n_above, H, B, w, W);
-        lstm_equations_back(dh, dc, above, i, f, o, g, tanh_c, c, d_i, d_f, d_o, d_g, N);
-        transpose(d_i, d_a_t, M, W);
-        accumulate(d_stacked, M, v, d_a_t, M, K, M, W);
-        product(stacked_t, K, d_i, dh, M, H, W);
-        if (d_x) {
-            product(stacked_t + H, K, d_i, dx, M, n_in, W);
-            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
-        }
-    }
-    put(dh_, dh, H, B, w, W);
-    put(dc_, dc, H, B, w, W);
-}
-
-INLINE void gru_forward_tile(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z_, float *pages, int taped,
-    float *scratch, int T, int n_in, int H, int B, int w, const int W)
-{
-    int K = H + n_in + 1, N = H * W;
-    float *v = scratch, *r = v + K * W, *z = r + N, *m = z + N, *n = m + N, *inputs = n + N;
-    get_inputs(inputs, x, step, feature, sequence, T, n_in, w, W);
-    get_first(v, z_, H, n_in, B, w, W);
-    for (int t = 0; t < T; t++, z_ += (long)K * B, inputs += n_in * W) {
-        set_inputs(v + N, inputs, z_ + (long)H * B, taped, n_in, B, w, W);
+    const int H = call->H, n_in = call->n_in, K = H + n_in + 1, N = H * W;
+    Tile tile = begin(call, 4 * H, 0, first, w, W);
+    for (int t = 0; t < call->T; t++) {
+        float *v = column(call, &tile, t, W), *h = tile.z + (long)((t + 1) % tile.columns) * K * W;
+        float *r = tile.pages + (long)(t % tile.n_pages) * 4 * N, *z = r + N, *m = z + N, *n = m + N;
         product(stacked, 4 * H, v, r, K, 3 * H, W); /* r, z and m */
         product(stacked + H * 4 * H + 3 * H, 4 * H, v + N, n, n_in + 1, H, W);
         sigmoid_all(r, 2 * N); /* r and z */
-        gru_equations(r, z, n, m, v, N);
-        if (taped)
-            put(pages + (long)t * 4 * H * B, r, 4 * H, B, w, W);
-        put(z_ + (long)K * B, v, H, B, w, W);
+        gru_equations(v, r, z, m, n, h, N);
+        hand_out(call, h, t, first, w, W);
     }
 }
 
-INLINE void gru_backward_tile(
-    const float *stacked_t, const float *z_, const float *pages, const float *d_h, int n_above, float *dh_,
-    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B, int w, const int W)
+/* What a call backward is about; dh and dc (H, B) come in and go out. */
+typedef struct {
+    const float *tape, *d_h;
+    float *dh, *dc, *d_stacked, *d_x, *scratch;
+    int n_above, T, n_in, H, B;
+} Back;
+
+INLINE void rnn_backward_tile(const float *stacked_t, const Back *back, int first, int w, const int W)
 {
-    int K = H + n_in + 1, M = 4 * H, N = H * W;
-    float *dh = scratch, *above = dh + N, *kept = above + N, *page = kept + N;
-    float *r = page, *z = r + N, *m = z + N, *n = m + N;
-    float *d_r = n + N, *d_z = d_r + N, *d_m = d_z + N, *d_n = d_m + N;
-    float *d_a_t = d_n + N, *v = d_a_t + M * W, *dx = v + K * W;
-    get(dh, dh_, H, B, w, W);
+    const int T = back->T, n_in = back->n_in, H = back->H, B = back->B, K = H + n_in + 1, N = H * W;
+    const float *z = back->tape + (long)(first / W) * W * (T + 1) * K;
+    float *d = back->scratch, *d_a = d + N, *d_a_t = d_a + N, *dx = d_a_t + N;
+    get(d, back->dh + first, H, B, w, W);
     for (int t = T - 1; t >= 0; t--) {
-        get(v, z_ + (long)t * K * B, K, B, w, W);
-        get(page, pages + (long)t * M * B, M, B, w, W);
-        get_above(above, d_h, t - T + n_above, H, B, w, W);
-        gru_equations_back(dh, above, v, r, z, n, m, d_r, d_z, d_n, d_m, kept, N);
+        const float *v = z + (long)t * K * W;
+        add_above(d, back->d_h + first, t, back->n_above, T, H, B, w, W);
+        rnn_equations_back(d, v + K * W, d_a, N);
+        transpose(d_a, d_a_t, H, W);
+        accumulate(back->d_stacked, H, v, d_a_t, H, K, H, W);
+        product(stacked_t, K, d_a, d, H, H, W);
+        if (back->d_x) {
+            product(stacked_t + H, K, d_a, dx, H, n_in, W);
+            put(back->d_x + (long)t * n_in * B + first, dx, n_in, B, w, W);
+        }
+    }
+    put(back->dh + first, d, H, B, w, W);
+}
+
+INLINE void lstm_backward_tile(const float *stacked_t, const Back *back, int first, int w, const int W)
+{
+    const int T = back->T, n_in = back->n_in, H = back->H, B = back->B, K = H + n_in + 1, M = 4 * H, N = H * W;
+    const float *z = back->tape + (long)(first / W) * W * ((T + 1) * (K + H) + T * 5 * H);
+    const float *pages = z + (T + 1) * K * W, *cs = pages + T * 5 * N;
+    float *dh = back->scratch, *dc = dh + N, *d_i = dc + N, *d_f = d_i + N, *d_o = d_f + N, *d_g = d_o + N;
+    float *d_a_t = d_g + N, *dx = d_a_t + M * W;
+    get(dh, back->dh + first, H, B, w, W);
+    get(dc, back->dc + first, H, B, w, W);
+    for (int t = T - 1; t >= 0; t--) {
+        const float *v = z + (long)t * K * W, *i = pages + (long)t * 5 * N, *f = i + N, *o = f + N, *g = o + N;
+        add_above(dh, back->d_h + first, t, back->n_above, T, H, B, w, W);
+        lstm_equations_back(dh, dc, i, f, o, g, g + N, cs + t * N, d_i, d_f, d_o, d_g, N);
+        transpose(d_i, d_a_t, M, W);
+        accumulate(back->d_stacked, M, v, d_a_t, M, K, M, W);
+        product(stacked_t, K, d_i, dh, M, H, W);
+        if (back->d_x) {
+            product(stacked_t + H, K, d_i, dx, M, n_in, W);
+            put(back->d_x + (long)t * n_in * B + first, dx, n_in, B, w, W);
+        }
+    }
+    put(back->dh + first, dh, H, B, w, W);
+    put(back->dc + first, dc, H, B, w, W);
+}
+
+INLINE void gru_backward_tile(const float *stacked_t, const Back *back, int first, int w, const int W)
+{
+    const int T = back->T, n_in = back->n_in, H = back->H, B = back->B, K = H + n_in + 1, M = 4 * H, N = H * W;
+    const float *columns = back->tape + (long)(first / W) * W * ((T + 1) * K + T * M);
+    const float *pages = columns + (T + 1) * K * W;
+    float *dh = back->scratch, *kept = dh + N, *d_r = kept + N, *d_z = d_r + N, *d_m = d_z + N, *d_n = d_m + N;
+    float *d_a_t = d_n + N, *dx = d_a_t + M * W;
+    get(dh, back->dh + first, H, B, w, W);
+    for (int t = T - 1; t >= 0; t--) {
+        const float *v = columns + (long)t * K * W, *r = pages + (long)t * M * W, *z = r + N, *m = z + N, *n = m + N;
+        add_above(dh, back->d_h + first, t, back->n_above, T, H, B, w, W);
+        gru_equations_back(dh, v, r, z, m, n, d_r, d_z, d_m, d_n, kept, N);
         transpose(d_r, d_a_t, M, W);
-        accumulate(d_stacked, M, v, d_a_t, M, K, 3 * H, W); /* r, z and m */
-        accumulate(d_stacked + H * M + 3 * H, M, v + N, d_a_t + 3 * H, M, n_in + 1, H, W);
+        accumulate(back->d_stacked, M, v, d_a_t, M, K, 3 * H, W); /* r, z and m */
+        accumulate(back->d_stacked + H * M + 3 * H, M, v + N, d_a_t + 3 * H, M, n_in + 1, H, W);
         product(stacked_t, K, d_r, dh, 3 * H, H, W);
         for (int j = 0; j < N; j++)
             dh[j] += kept[j];
-        if (d_x) {
+        if (back->d_x) {
             product(stacked_t + H, K, d_r, dx, M, n_in, W);
-            put(d_x + (long)t * n_in * B, dx, n_in, B, w, W);
+            put(back->d_x + (long)t * n_in * B + first, dx, n_in, B, w, W);
         }
     }
-    put(dh_, dh, H, B, w, W);
+    put(back->dh + first, dh, H, B, w, W);
 }
-
-INLINE float *aligned(float *scratch) { return (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); }
 
 /* Every tile in turn; a single sequence needs none, its units are side by side instead. */
-#define FOR_EACH_TILE(call_tile)                                                                                       \
-    scratch = aligned(scratch);                                                                                        \
-    if (B == 1) {                                                                                                      \
-        const int col = 0, w = 1;                                                                                      \
-        call_tile(1);                                                                                                  \
-    } else                                                                                                             \
-        for (int col = 0; col < B; col += TILE) {                                                                      \
-            const int w = B - col < TILE ? B - col : TILE;                                                             \
-            call_tile(TILE);                                                                                           \
-        }
+#define FOR_EACH_TILE(tile, weights, call)                                                                             \
+    if (B == 1)                                                                                                        \
+        tile(weights, &call, 0, 1, 1);                                                                                 \
+    else                                                                                                               \
+        for (int first = 0; first < B; first += TILE)                                                                  \
+            tile(weights, &call, first, B - first < TILE ? B - first : TILE, TILE);
 
-ENTRY rnn_forward(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
-    float *scratch, int T, int n_in, int H, int B)
-{
-    (void)pages;
-#define CALL(W)                                                                                                        \
-    rnn_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, taped, scratch, T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
+#define FORWARD(cell)                                                                                                  \
+    void NAME(cell##_forward)(                                                                                         \
+        const float *stacked, const char *x, long step, long feature, long sequence, const float *h0, const float *c0, \
+        float *memory, int keep, float *h, int n_out, float *c, int T, int n_in, int H, int B)                         \
+    {                                                                                                                  \
+        const Call call = {x, step, feature, sequence, h0, c0, memory, h, c, keep, n_out, T, n_in, H, B};              \
+        FOR_EACH_TILE(cell##_forward_tile, stacked, call)                                                              \
+    }
 
-ENTRY lstm_forward(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
-    float *scratch, int T, int n_in, int H, int B)
-{
-#define CALL(W)                                                                                                        \
-    lstm_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch,      \
-                      T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
+#define BACKWARD(cell)                                                                                                 \
+    void NAME(cell##_backward)(                                                                                        \
+        const float *stacked_t, const float *tape, const float *d_h, int n_above, float *dh, float *dc,                \
+        float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)                                   \
+    {                                                                                                                  \
+        const Back back = {tape, d_h, dh, dc, d_stacked, d_x, scratch, n_above, T, n_in, H, B};                        \
+        FOR_EACH_TILE(cell##_backward_tile, stacked_t, back)                                                           \
+    }
 
-ENTRY gru_forward(
-    const float *stacked, const float *x, long step, long feature, long sequence, float *z, float *pages, int taped,
-    float *scratch, int T, int n_in, int H, int B)
-{
-#define CALL(W)                                                                                                        \
-    gru_forward_tile(stacked, x + col * sequence, step, feature, sequence, z + col, pages + col, taped, scratch,       \
-                     T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
-
-#define AT(pointer) ((pointer) ? (pointer) + col : 0)
-
-ENTRY rnn_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
-    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
-{
-    (void)pages, (void)dc;
-#define CALL(W)                                                                                                        \
-    rnn_backward_tile(stacked_t, z + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch,                   \
-                      T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
-
-ENTRY lstm_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
-    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
-{
-#define CALL(W)                                                                                                        \
-    lstm_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, dc + col, d_stacked, AT(d_x),    \
-                       scratch, T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
-
-ENTRY gru_backward(
-    const float *stacked_t, const float *z, const float *pages, const float *d_h, int n_above, float *dh, float *dc,
-    float *d_stacked, float *d_x, float *scratch, int T, int n_in, int H, int B)
-{
-    (void)dc;
-#define CALL(W)                                                                                                        \
-    gru_backward_tile(stacked_t, z + col, pages + col, d_h + col, n_above, dh + col, d_stacked, AT(d_x), scratch,      \
-                      T, n_in, H, B, w, W)
-    FOR_EACH_TILE(CALL)
-#undef CALL
-}
+FORWARD(rnn)
+FORWARD(lstm)
+FORWARD(gru)
+BACKWARD(rnn)
+BACKWARD(lstm)
+BACKWARD(gru)

@@ -1,11 +1,11 @@
 """The recurrences, each in a file of its own. A new cell is one class and one line in ``CELLS``."""
 
-from models.nn.cells.contract import Cell, Steps
+from models.nn.cells.contract import Cell
 from models.nn.cells.gru import GRUCell, GRUResetBeforeCell
 from models.nn.cells.lstm import LSTMCell
 from models.nn.cells.rnn import RNNCell
 
-__all__ = ["CELLS", "Cell", "GRUCell", "GRUResetBeforeCell", "LSTMCell", "RNNCell", "Steps"]
+__all__ = ["CELLS", "Cell", "GRUCell", "GRUResetBeforeCell", "LSTMCell", "RNNCell"]
 
 CELLS: dict[str, Cell] = {
     "rnn": RNNCell(),

@@ -11,7 +11,7 @@ Who needs no gradients gives a single page, which every step uses again.
 """
 
 from collections.abc import Iterator
-from typing import Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,46 +25,18 @@ LayerState: TypeAlias = tuple[Array, ...]
 FEW_SEQUENCES = 4
 
 
-class Steps(Protocol):
-    """Takes all steps of a layer, forward and back: a cell, or its compiled form."""
-
-    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
-        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``.
-
-        Parameters
-        ----------
-        x : (T, F, B), in whatever order it lies in memory; it is copied into ``z`` where there is a tape
-        """
-
-    def backward(
-        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
-    ) -> tuple[Array, LayerState]:
-        """Go every step back.
-
-        Parameters
-        ----------
-        d_h : (T, H, B), the gradient that reaches each hidden state from outside the layer; or (1, H, B), where that
-            is only the last
-        d_state : the gradient of the state after the last step; overwritten
-        d_x : (T, F, B), filled with the gradient of the inputs; None where it is not wanted
-
-        Returns
-        -------
-        d_stacked : the gradient of ``stacked``, summed over steps and sequences
-        d_state : the gradient of the state before the first step
-        """
-
-
-class Cell(Steps, Protocol):
+class Cell(Protocol):
     """A recurrence and its gradient. Cells hold no state: everything comes in and goes out.
 
     Attributes
     ----------
+    names : of the parameters
     n_states : arrays in the state: 1 for ``(h,)``, 2 for ``(h, c)``; ``c`` lives in the last H rows of a page
     n_blocks : blocks of H columns in the stacked weights
     page_blocks : blocks of H rows on a page
     """
 
+    names: ClassVar[tuple[str, ...]]
     n_states: int
     n_blocks: int
     page_blocks: int
@@ -77,6 +49,24 @@ class Cell(Steps, Protocol):
 
     def unstack(self, d_stacked: Array) -> Parameters:
         """Return the gradient of every parameter, given that of the stacked ones."""
+
+    def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
+        """Take every step, from the states in ``z[0]`` and ``pages[0]`` to those in ``z[-1]`` and ``pages[-1]``.
+
+        Parameters
+        ----------
+        x : (T, F, B), in whatever order it lies in memory; it is copied into ``z``
+        """
+
+    def backward(
+        self, stacked: Array, z: Array, pages: Array, d_h: Array, d_state: LayerState, d_x: Array | None
+    ) -> tuple[Array, LayerState]:
+        """Go every step back; the arguments and results are those of `models.nn.layer.Layer.backward`.
+
+        Parameters
+        ----------
+        d_x : (T, F, B), filled with the gradient of the inputs; None where it is not wanted
+        """
 
 
 def weight_gradient(rows: Array, d_a: Array) -> Array:

@@ -1,7 +1,7 @@
 """The gated recurrent unit, with its reset gate after the product or before it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class GRUCell:
     the first version of that paper, and what accelerators compute.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("W", "U", "b", "c")
     n_states = 1
     n_blocks = 4
     page_blocks = 4
@@ -145,6 +146,7 @@ class GRUResetBeforeCell:
     Chung et al. (2014), Empirical evaluation of gated recurrent neural networks on sequence modeling.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("W", "U", "b")
     n_states = 1
     n_blocks = 3
     page_blocks = 4

@@ -1,7 +1,7 @@
 """Long short-term memory."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class LSTMCell:
     network remembers, are Gers, Schmidhuber and Cummins (2000), Learning to forget.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("W", "U", "b")
     n_states = 2
     n_blocks = 4
     page_blocks = 6

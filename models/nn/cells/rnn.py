@@ -1,6 +1,7 @@
 """The plain recurrent cell."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class RNNCell:
 
     activation: str = "tanh"
 
+    names: ClassVar[tuple[str, ...]] = ("W", "U", "b")
     n_states = 1
     n_blocks = 1
     page_blocks = 0
