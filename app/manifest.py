@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from models.backtest import Scores
+from models.verification import Scores
 
 # The libraries whose versions say how a model came to be.
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "joblib")
@@ -23,8 +23,8 @@ class Rows(msgspec.Struct, frozen=True):
     """How many issue days did what."""
 
     training: int
-    stopping: int
     held_out: int
+    stopping: int = 0
 
 
 class SetAsideValue(msgspec.Struct, frozen=True):
@@ -54,6 +54,8 @@ class Manifest(msgspec.Struct, frozen=True):
     units: dict[str, str]
     set_aside: list[SetAsideValue]
     libraries: dict[str, str]
+    held_out: Span | None = None
+    scores_by_season: dict[str, dict[str, Scores]] = {}
 
 
 def library_versions() -> dict[str, str]:

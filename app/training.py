@@ -1,4 +1,4 @@
-"""From a record to a forecaster, its score table and its manifest."""
+"""From a record to a forecaster, its scores and its manifest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import msgspec
 
 from app.manifest import Manifest, Rows, SetAsideValue, Span, library_versions
 from app.readers import Record
+from app.starts import start_for
 from app.store import Store
-from models.backtest import PointForecaster, Split, score_table
-from models.baselines import Climatology, Persistence
-from models.forecaster import FORMAT, Forecaster, usable_rows
+from models.backtest import Learned, learn
+from models.forecaster import FORMAT
 from models.nn import Epoch
 from models.recipe import Recipe
 from models.station_days import UNIT_NAMES
@@ -21,12 +21,12 @@ from models.station_days import UNIT_NAMES
 class Trained:
     """A forecaster that is not yet in any store."""
 
-    forecaster: Forecaster
+    learned: Learned
     manifest: Manifest
 
     def publish_and_promote(self, store: Store, reason: str) -> str:
         """Put the model into a store as the champion, and return its version."""
-        version = store.publish(self.manifest.station, self.forecaster.to_state(), self.manifest)
+        version = store.publish(self.manifest.station, self.learned.forecaster.to_state(), self.manifest)
         store.promote(self.manifest.station, version, reason)
         return version
 
@@ -43,14 +43,10 @@ def train_station(
     """
     days = record.days
     try:
-        split = Split.chronological(usable_rows(days, recipe))
+        learned = learn(station, days, recipe, seed, on_epoch, start_for(recipe))
     except ValueError as error:
         raise ValueError(f"{station}: {error}") from None
-    forecaster = Forecaster.fit(days, split, recipe, seed, on_epoch)
-    baselines: dict[str, PointForecaster] = {
-        "persistence": Persistence(),
-        "climatology": Climatology.fit(days, split),
-    }
+    forecaster, verification = learned.forecaster, learned.verification
     manifest = Manifest(
         format=FORMAT,
         station=station,
@@ -61,11 +57,15 @@ def train_station(
         columns=list(forecaster.columns),
         span=Span(str(days.first), str(days.last)),
         trained_through=str(forecaster.trained_through),
-        rows=Rows(len(split.training), len(split.stopping), len(split.held_out)),
-        scores=score_table({recipe.cell: forecaster, **baselines}, days, split.held_out),
+        rows=Rows(len(learned.split.training), len(learned.split.held_out)),
+        scores=verification.scores(),
         data_digest=record.digest,
         units=UNIT_NAMES["metric"],
-        set_aside=[SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in record.set_aside],
+        set_aside=[
+            SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in (*record.set_aside, *learned.set_aside)
+        ],
         libraries=library_versions(),
+        held_out=Span(str(verification.issued[0]), str(verification.issued[-1])),
+        scores_by_season={name: part.scores() for name, part in verification.seasons().items()},
     )
-    return Trained(forecaster, manifest)
+    return Trained(learned, manifest)

@@ -4,7 +4,7 @@ import time
 
 from app.history import Entry
 from app.store import Store
-from models.forecaster import Forecaster
+from models.formats import from_state
 
 
 def verify(store: Store, station: str) -> list[str]:
@@ -14,7 +14,7 @@ def verify(store: Store, station: str) -> list[str]:
         try:
             state, manifest = store.load(station, version)
             digests[version] = manifest.sha256
-            Forecaster.from_state(state)
+            from_state(state)
         except ValueError as error:
             problems.append(f"{station} {version}: {error}")
     try:

@@ -1,27 +1,35 @@
-"""Which days train, which stop the training, which are held out; and what the held-out days say of a forecast."""
+"""Which days train and which are held out; how a station is learned; and what would have been forecast in the past."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from models import scores
-from models.intervals import PROBABILITIES, ErrorDistribution
-from models.nn import Array
-from models.station_days import StationDays
+from models.baselines import Baseline, baselines
+from models.forecaster import Forecaster
+from models.nn import Array, Epoch, Parameters
+from models.quality import set_aside_the_doubtful
+from models.recipe import Recipe
+from models.sequence import usable_rows
+from models.station_days import SetAside, StationDays
+from models.verification import Verification
 
-# Shares of the usable days, in order of time; the rest is held out.
-TRAINING_SHARE, STOPPING_SHARE = 0.75, 0.10
+# Of the usable days, in order of time; the rest is held out.
+TRAINING_SHARE = 0.85
 
-# Fewer usable days than this hold too little of the year.
-MIN_ROWS = 365
+# Fewer usable days than this say nothing about a year.
+MIN_ROWS = 120
 
 
-class PointForecaster(Protocol):
-    """Whatever forecasts: the network and the baselines beside it."""
+class Forecasting(Protocol):
+    """Whatever forecasts with odds: the model and the baselines beside it."""
 
-    def points(self, days: StationDays, issues: Array) -> Array:
-        """Forecast the next calendar day's tmax, degC, for each row number in ``issues``, from days up to it."""
+    def calibrated(self, days: StationDays, rows: Array) -> "Forecasting":
+        """Return the same with the odds that its errors on ``rows`` show."""
+
+    def quantiles(self, days: StationDays, rows: Array) -> Array:
+        """Forecast from each of ``rows``: (n, 199) degC, at `models.intervals.PROBABILITIES`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +38,16 @@ class Split:
 
     Attributes
     ----------
-    training : fit the weights and the scaler
-    stopping : say when the training has gone far enough
+    training : fit the weights, the climatology and the scaler
     held_out : train nothing; calibrate the odds and give the scores
     """
 
     training: Array
-    stopping: Array
     held_out: Array
 
     @classmethod
     def chronological(cls, rows: Array) -> "Split":
-        """Cut the usable rows, which ascend, by the shares of this module.
+        """Cut the usable rows, which ascend, at `TRAINING_SHARE`.
 
         Raises
         ------
@@ -50,58 +56,136 @@ class Split:
         if len(rows) < MIN_ROWS:
             raise ValueError(
                 f"{len(rows)} usable days are too few to train on: at least {MIN_ROWS} are needed that have tmax, "
-                "have it on the next calendar day too, and have no long gap in the days that the network sees"
+                "have it on the next calendar day too, and have no long gap in the days before"
             )
-        first = int(TRAINING_SHARE * len(rows))
-        second = int((TRAINING_SHARE + STOPPING_SHARE) * len(rows))
-        return cls(rows[:first], rows[first:second], rows[second:])
+        cut = int(TRAINING_SHARE * len(rows))
+        return cls(rows[:cut], rows[cut:])
 
 
-@dataclass(frozen=True)
-class Scores:
-    """A row of the score table: degC; skill and coverages have no unit."""
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned from a record.
 
-    n: int
-    mae: float
-    rmse: float
-    bias: float
-    skill: float
-    crps: float
-    coverage_80: float
-    coverage_90: float
-
-
-def score_table(forecasters: dict[str, PointForecaster], days: StationDays, held_out: Array) -> dict[str, Scores]:
-    """Score each forecaster on the held-out rows; skill is against the one named ``persistence``.
-
-    The odds of each half of the rows come from the errors of the other half, so that no day vouches for itself.
+    Attributes
+    ----------
+    forecaster : trained on all days where the recipe says ``refit``, else on the training days; the odds are those
+        that the held-out days gave the networks which had not seen them
+    verification : of the networks that had not seen the held-out days, on these, beside the baselines; the odds of
+        each half of them are from the errors of the other half, so that no day vouches for itself
+    baselines : calibrated on the held-out days
+    set_aside : values that were doubted and not learned from
     """
-    observed = days.next_tmax[held_out]
-    points = {name: forecaster.points(days, held_out) for name, forecaster in forecasters.items()}
-    reference = scores.mean_absolute_error(points["persistence"], observed)
-    return {name: _score(point, observed, reference) for name, point in points.items()}
+
+    forecaster: Forecaster
+    split: Split
+    verification: Verification
+    baselines: dict[str, Baseline]
+    set_aside: list[SetAside]
 
 
-def _score(point: Array, observed: Array, reference: float) -> Scores:
-    quantiles = _cross_calibrated(point, observed)
-    mae = scores.mean_absolute_error(point, observed)
-    low_80, high_80, low_90, high_90 = (quantiles[:, round(p * 200) - 1] for p in (0.1, 0.9, 0.05, 0.95))
-    return Scores(
-        n=len(point),
-        mae=mae,
-        rmse=scores.root_mean_squared_error(point, observed),
-        bias=scores.bias(point, observed),
-        skill=scores.skill(mae, reference),
-        crps=scores.crps_from_quantiles(quantiles, PROBABILITIES, observed),
-        coverage_80=scores.coverage(low_80, high_80, observed),
-        coverage_90=scores.coverage(low_90, high_90, observed),
+def learn(
+    station: str,
+    days: StationDays,
+    recipe: Recipe,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    start: Sequence[Parameters] = (),
+) -> Learned:
+    """Train a forecaster on a record, and judge it on days that trained nothing.
+
+    Parameters
+    ----------
+    on_epoch : told of each epoch of each network as it ends
+    start : parameters where the networks begin; drawn at random where there are none
+
+    Raises
+    ------
+    ValueError : where the record is too short
+    FloatingPointError : where the recipe makes the training diverge
+    """
+    days, set_aside = set_aside_the_doubtful(days)
+    rows = usable_rows(days, recipe)
+    split = Split.chronological(rows)
+    trial = Forecaster.fit(days, split.training, recipe, seed, on_epoch, start)
+    beside = baselines(days, split.training)
+    verification = cross_calibrated(station, {recipe.cell: trial, **beside}, days, split.held_out)
+    calibrated = trial.calibrated(days, split.held_out)
+    forecaster = calibrated
+    if recipe.refit:
+        forecaster = replace(Forecaster.fit(days, rows, recipe, seed, on_epoch, start), odds=calibrated.odds)
+    return Learned(
+        forecaster,
+        split,
+        verification,
+        {name: baseline.calibrated(days, split.held_out) for name, baseline in beside.items()},
+        set_aside,
     )
 
 
-def _cross_calibrated(point: Array, observed: Array) -> Array:
-    """Return quantiles (n, 199), each half's from the errors of the other half."""
-    first, second = np.array_split(np.arange(len(point)), 2)
-    quantiles = np.empty((len(point), len(PROBABILITIES)))
-    for rows, others in ((first, second), (second, first)):
-        quantiles[rows] = point[rows, None] + ErrorDistribution.fit(observed[others] - point[others]).errors
-    return quantiles
+def cross_calibrated(station: str, forecasters: dict[str, Forecasting], days: StationDays, rows: Array) -> Verification:
+    """Forecast from ``rows``, with odds for each half of them from the errors of the other half."""
+    first, second = np.array_split(rows, 2)
+    quantiles = {
+        name: np.concatenate(
+            [
+                forecaster.calibrated(days, second).quantiles(days, first),
+                forecaster.calibrated(days, first).quantiles(days, second),
+            ]
+        )
+        for name, forecaster in forecasters.items()
+    }
+    return Verification(station, days.dates[rows], days.next_tmax[rows], quantiles)
+
+
+def folds(days: StationDays, recipe: Recipe, n_folds: int, n_days: int) -> Iterator[tuple[int, Array]]:
+    """Cut the newest part of a record into chronological folds.
+
+    Yields
+    ------
+    end : the first row that the fold's training must not see
+    rows : the issue days that are forecast then: no more than ``n_days`` days, which begin with the day before ``end``
+
+    Raises
+    ------
+    ValueError : where too little is left to train on before the first fold
+    """
+    ends = [len(days) - n_days * back for back in range(n_folds, 0, -1)]
+    if ends[0] < 0 or len(usable_rows(days.part(0, ends[0]), recipe)) < MIN_ROWS:
+        raise ValueError(
+            f"{len(days)} days are too few for {n_folds} folds of {n_days} days: fewer or shorter folds leave more "
+            "to train on"
+        )
+    usable = usable_rows(days, recipe)
+    for end in ends:
+        yield end, usable[(usable >= end - 1) & (usable < end - 1 + n_days)]
+
+
+def backtest(
+    station: str,
+    days: StationDays,
+    recipe: Recipe,
+    seed: int = 0,
+    n_folds: int = 5,
+    n_days: int = 365,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    start: Sequence[Parameters] = (),
+) -> Verification:
+    """Roll forward over the folds: learn from the days before each as `learn` does, then forecast its days.
+
+    Whatever is learned, the doubts about values included, comes from the days before a fold alone; a forecast sees the
+    days up to its issue date as they are in the record.
+
+    Raises
+    ------
+    ValueError : where the record is too short
+    FloatingPointError : where the recipe makes the training diverge
+    """
+    parts = []
+    for end, rows in folds(days, recipe, n_folds, n_days):
+        if len(rows):
+            learned = learn(station, days.part(0, end), recipe, seed, on_epoch, start)
+            forecasters: dict[str, Forecasting] = {recipe.cell: learned.forecaster, **learned.baselines}
+            known = days.part(0, int(rows[-1]) + 2)
+            quantiles = {name: forecaster.quantiles(known, rows) for name, forecaster in forecasters.items()}
+            parts.append(Verification(station, days.dates[rows], days.next_tmax[rows], quantiles))
+    return Verification.joined(parts)

@@ -1,47 +1,66 @@
 """What a forecast must beat to be worth anything: the same face as the forecaster."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from models.backtest import Split
-from models.features import season
+from models.climatology import Climatology
+from models.intervals import SeasonalErrors
 from models.nn import Array
 from models.station_days import ONE_DAY, StationDays
 
-HARMONICS = 3
+
+class Points(Protocol):
+    """Whatever gives a number for each day."""
+
+    def points(self, days: StationDays, rows: Array) -> Array:
+        """Return tmax (n,), degC, of the day after each issue day."""
 
 
 class Persistence:
     """Tomorrow will be like today."""
 
-    def points(self, days: StationDays, issues: Array) -> Array:
+    def points(self, days: StationDays, rows: Array) -> Array:
         """Return tmax of each issue day, degC."""
-        return days.tmax[issues]
+        return days.tmax[rows]
 
 
 @dataclass(frozen=True, eq=False)
-class Climatology:
-    """Tomorrow will be like that day of the year: a mean and a few waves a year, fitted by least squares.
+class Normal:
+    """Tomorrow will be like that day of the year."""
 
-    Attributes
-    ----------
-    coefficients : (1 + 2 * HARMONICS,) degC
-    """
-
-    coefficients: Array
+    climatology: Climatology
 
     @classmethod
-    def fit(cls, days: StationDays, split: Split) -> "Climatology":
-        """Fit on the rows that train and stop the network."""
-        rows = np.concatenate([split.training, split.stopping])
-        design = _design(days.dates[rows] + ONE_DAY)
-        return cls(np.linalg.lstsq(design, days.next_tmax[rows])[0])
+    def fit(cls, days: StationDays, rows: Array) -> "Normal":
+        """Fit to the next day's tmax of each of ``rows``."""
+        return cls(Climatology.fit(days.dates[rows] + ONE_DAY, days.next_tmax[rows]))
 
-    def points(self, days: StationDays, issues: Array) -> Array:
-        """Return the seasonal normal of the valid day of each issue day, degC."""
-        return np.asarray(_design(days.dates[issues] + ONE_DAY) @ self.coefficients)
+    def points(self, days: StationDays, rows: Array) -> Array:
+        """Return the seasonal normal of the day after each issue day, degC."""
+        return self.climatology.on(days.dates[rows] + ONE_DAY)[0]
 
 
-def _design(dates: Array) -> Array:
-    return np.hstack([np.ones((len(dates), 1)), season(dates, HARMONICS)])
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A number for each day, with the odds that its own errors show; None until `calibrated`."""
+
+    forecast: Points
+    errors: SeasonalErrors | None = None
+
+    def calibrated(self, days: StationDays, rows: Array) -> "Baseline":
+        """Return the same with the odds that its errors on ``rows`` show."""
+        errors = days.next_tmax[rows] - self.forecast.points(days, rows)
+        return replace(self, errors=SeasonalErrors.fit(errors, days.dates[rows] + ONE_DAY))
+
+    def quantiles(self, days: StationDays, rows: Array) -> Array:
+        """Forecast from many issue days at once: the quantiles (n, 199), degC, of tmax on the day after each."""
+        if self.errors is None:
+            raise ValueError("a baseline without calibrated odds makes no forecast")
+        return np.asarray(self.forecast.points(days, rows)[:, None] + self.errors.on(days.dates[rows] + ONE_DAY))
+
+
+def baselines(days: StationDays, rows: Array) -> dict[str, Baseline]:
+    """Return persistence and the climatology of ``rows``, not yet calibrated."""
+    return {"persistence": Baseline(Persistence()), "climatology": Baseline(Normal.fit(days, rows))}

@@ -1,126 +1,205 @@
-"""From station-days to what the network sees: filled values, the season, windows (B, T, F)."""
+"""From station-days to what the network sees: windows of anomalies, with what was not observed filled."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from models.climatology import YEAR, Climatology, day_of_year, season
 from models.nn import Array
 from models.station_days import COLUMNS, ONE_DAY, RAIN, TMAX, TMIN, StationDays
 
 # A column is used where at least this share of the training rows has it, and not all of them the same.
-USED_SHARE = 0.5
+USED_SHARE = 0.3
 
+SEASON_WAVES = 2
 
-@dataclass(frozen=True)
-class Filling:
-    """What stands in for a value that was not observed, learned from the training days.
-
-    Attributes
-    ----------
-    diurnal_range : mean of tmax - tmin, degC; a missing tmin is that much below tmax
-    rain : mm; its feature is the mean of the feature
-    """
-
-    diurnal_range: float
-    rain: float
-
-    @classmethod
-    def fit(cls, days: StationDays) -> "Filling":
-        """Learn from the training days; what was never observed is zero."""
-        ranges = days.values[:, TMAX] - days.values[:, TMIN]
-        return cls(_mean(ranges), float(np.expm1(_mean(np.log1p(days.values[:, RAIN])))))
-
-    def fill(self, days: StationDays, max_gap: int) -> Array:
-        """Fill what is missing.
-
-        A missing tmax is interpolated between the observed days on either side of a gap of at most ``max_gap`` days;
-        a longer gap, and one without an observed day on both sides, stays ``nan``, so that no window bridges it.
-
-        Returns
-        -------
-        (N, 3) degC, degC, mm; the only ``nan`` are where tmax could not be filled
-        """
-        values = days.values.copy()
-        values[:, TMAX] = _interpolated(values[:, TMAX], max_gap)
-        tmin, rain = values[:, TMIN], values[:, RAIN]
-        values[:, TMIN] = np.where(np.isnan(tmin), values[:, TMAX] - self.diurnal_range, tmin)
-        values[:, RAIN] = np.where(np.isnan(rain), self.rain, rain)
-        return values
+# A day of the year that is so many days away from any in the record is one of which it knows nothing.
+FAR = 30
 
 
 def used_columns(values: Array) -> tuple[str, ...]:
-    """Name the columns that the training rows (n, 3) have often enough, and with any variation, to learn from."""
-    used = []
-    for index, column in enumerate(COLUMNS):
+    """Name tmax, and the columns that the training rows (n, 3) have often enough, and with any variation."""
+    used = ["tmax"]
+    for index, column in enumerate(COLUMNS[1:], start=1):
         seen = values[~np.isnan(values[:, index]), index]
         if len(seen) >= USED_SHARE * len(values) and np.ptp(seen) > 0:
             used.append(column)
     return tuple(used)
 
 
-def season(dates: Array, harmonics: int = 1) -> Array:
-    """Describe the time of year by sines and cosines, which have no jump at the new year.
+@dataclass(frozen=True, eq=False)
+class Features:
+    """How days become features, learned from the training days.
 
-    Parameters
+    Attributes
     ----------
-    dates : (N,) datetime64[D]
-    harmonics : how many waves: one a year, two a year, ...
-
-    Returns
-    -------
-    (N, 2 * harmonics)
+    columns : those of the station-days that are looked at, tmax first
+    tmax, tmin : what is normal
+    seen : (n,) int, the days of the year that there are training days of
+    persistence : how much of today's anomaly of tmax tomorrow keeps
+    tmin_slope : how far off tmin is, where tmax is one standard deviation off; fills a missing tmin
+    rain : mean of log(1 + mm); fills a missing rain
     """
-    day_of_year = (dates - dates.astype("M8[Y]").astype("M8[D]")).astype(float)
-    angle = 2 * np.pi * day_of_year / 365.25
-    return np.column_stack([f(k * angle) for k in range(1, harmonics + 1) for f in (np.sin, np.cos)])
+
+    columns: tuple[str, ...]
+    tmax: Climatology
+    tmin: Climatology
+    seen: Array
+    persistence: float
+    tmin_slope: float
+    rain: float
+
+    @classmethod
+    def fit(cls, days: StationDays, rows: Array) -> "Features":
+        """Learn from the training ``rows`` of ``days``."""
+        dates, values = days.dates[rows], days.values[rows]
+        tmax, tmin = (Climatology.fit(dates, values[:, column]) for column in (TMAX, TMIN))
+        off = tmax.anomaly(dates, values[:, TMAX])
+        next_off = tmax.anomaly(dates + ONE_DAY, days.next_tmax[rows])
+        rain = np.log1p(values[:, RAIN])
+        return cls(
+            used_columns(values),
+            tmax,
+            tmin,
+            np.unique(day_of_year(dates)),
+            float(np.clip(_slope(off, next_off), 0.0, 0.98)),
+            _slope(off, tmin.anomaly(dates, values[:, TMIN])),
+            float(np.nanmean(rain)) if (~np.isnan(rain)).any() else 0.0,
+        )
+
+    @property
+    def n(self) -> int:
+        """How many features a day has."""
+        return len(COLUMNS) + 2 * SEASON_WAVES
+
+    @cached_property
+    def _season(self) -> Array:
+        """(366, 2 * SEASON_WAVES), of every day of the year, counted from the warmest: the same in both hemispheres."""
+        return season(YEAR, SEASON_WAVES, self.tmax.warmest)
+
+    @cached_property
+    def _strange(self) -> Array:
+        """(366,) by day of the year, from 0 where the record has seen it to 1 where it is `FAR` from any that was."""
+        away = np.abs(YEAR[:, None] - self.seen)
+        return np.asarray(np.minimum(np.minimum(away, len(YEAR) - away).min(axis=1) / FAR, 1.0))
+
+    def windows(
+        self, days: StationDays, ends: Array, first: Array, length: int, without: tuple[str, int] = ("", 0)
+    ) -> Array:
+        """Return the ``length`` days that end on each row of ``ends`` as features, unscaled.
+
+        Before the rows ``first`` (B,) nothing was observed. What fills a gap comes from within its window alone.
+        ``without`` a column, on so many days: as if it had not been observed on the last of them, or of tmax on those
+        before the last, without which there is no forecast.
+
+        Returns
+        -------
+        (B, T, F), with F = `n`
+        """
+        dates, values = days.dates, days.values
+        rows = ends[:, None] + np.arange(1 - length, 1)
+        off = _windowed(self.tmax.anomaly(dates, values[:, TMAX]), rows, first)
+        if without[0] == "tmax":
+            off[:, -1 - without[1] : -1] = np.nan
+        parts = [bridged(off, self.persistence)]
+        if "tmin" not in self.columns:
+            parts.append(np.zeros_like(parts[0]))
+        else:
+            tmin = _windowed(self.tmin.anomaly(dates, values[:, TMIN]), rows, first)
+            if without[0] == "tmin":
+                tmin[:, -without[1] :] = np.nan
+            parts.append(np.where(np.isnan(tmin), self.tmin_slope * parts[0], tmin))
+        if "rain" not in self.columns:
+            parts.append(np.zeros_like(parts[0]))
+        else:
+            rain = _windowed(np.log1p(values[:, RAIN]), rows, first)
+            if without[0] == "rain":
+                rain[:, -without[1] :] = np.nan
+            parts.append(np.where(np.isnan(rain), self.rain, rain))
+        valid = day_of_year(days.first + (np.arange(1 - length, len(days)) + 1) * ONE_DAY)
+        return np.concatenate([np.stack(parts, axis=2), self._season[valid[rows + length - 1]]], axis=2)
+
+    def first_guess(self, days: StationDays) -> tuple[Array, Array]:
+        """Return what the networks' answers are added to, and their unit: (N,) degC each.
+
+        The guess is the normal of the next day, and of the day's own anomaly what usually persists.
+        """
+        mean, spread = self.tmax.on(days.first + np.arange(len(days) + 1) * ONE_DAY)
+        off = (days.tmax - mean[:-1]) / spread[:-1]
+        return mean[1:] + self.persistence * spread[1:] * off, spread[1:]
+
+    def strange(self, dates: Array) -> Array:
+        """Return how strange the time of year of each date (n,) is to the record, from 0 to 1: see `FAR`."""
+        return np.asarray(self._strange[day_of_year(dates)])
+
+    def to_state(self) -> dict[str, Any]:
+        """Return arrays and plain values."""
+        return {
+            "columns": list(self.columns),
+            "seen": self.seen,
+            "persistence": self.persistence,
+            "tmin_slope": self.tmin_slope,
+            "rain": self.rain,
+            **{
+                name: {"mean": c.mean, "spread": c.spread, "trend": c.trend, "origin": str(c.origin)}
+                for name, c in (("tmax", self.tmax), ("tmin", self.tmin))
+            },
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Features":
+        """Build what `to_state` described."""
+        tmax, tmin = (
+            Climatology(c["mean"], c["spread"], c["trend"], np.datetime64(c["origin"], "D"))
+            for c in (state["tmax"], state["tmin"])
+        )
+        return cls(
+            tuple(state["columns"]),
+            tmax,
+            tmin,
+            state["seen"],
+            state["persistence"],
+            state["tmin_slope"],
+            state["rain"],
+        )
 
 
-def feature_table(dates: Array, filled: Array, columns: Sequence[str]) -> Array:
-    """Return one row of features a day: the used columns (rain as log(1 + mm)) and the season of the next day.
+def bridged(off: Array, persistence: float) -> Array:
+    """Fill what is missing in windows (B, T) of anomalies as a first-order autoregression expects it.
 
-    Parameters
-    ----------
-    dates : (N,) datetime64[D]
-    filled : (N, 3) from `Filling.fill`
-    columns : the used ones
+    ::
 
-    Returns
-    -------
-    (N, F)
+        E[a_t | a_(t-i), a_(t+j)] = (r^i (1 - r^2j) a_(t-i) + r^j (1 - r^2i) a_(t+j)) / (1 - r^2(i+j))
+
+    with r the persistence: near an observed day its value, in a long gap the normal, which is zero. Without an
+    observed day on one side that side counts as infinitely far.
     """
-    features = filled.copy()
-    features[:, RAIN] = np.log1p(features[:, RAIN])
-    return np.hstack([features[:, [COLUMNS.index(c) for c in columns]], season(dates + ONE_DAY)])
+    missing = np.isnan(off)
+    if not missing.any():
+        return off
+    T = off.shape[1]
+    steps = np.broadcast_to(np.arange(T), off.shape)
+    before = np.maximum.accumulate(np.where(missing, -1, steps), axis=1)[missing]
+    after = np.minimum.accumulate(np.where(missing, T, steps)[:, ::-1], axis=1)[:, ::-1][missing]
+    window, step = np.nonzero(missing)
+    left = np.where(before < 0, 0.0, persistence ** (step - before))
+    right = np.where(after == T, 0.0, persistence ** (after - step))
+    a_left, a_right = off[window, np.maximum(before, 0)], off[window, np.minimum(after, T - 1)]
+    a_left, a_right = (np.where(np.isnan(side), 0.0, side) for side in (a_left, a_right))
+    filled = off.copy()
+    filled[missing] = (left * (1 - right**2) * a_left + right * (1 - left**2) * a_right) / (1 - (left * right) ** 2)
+    return filled
 
 
-def windows(table: Array, ends: Array, length: int) -> Array:
-    """Cut the ``length`` rows that end on each row of ``ends``: (N, F) and (B,) to (B, T, F)."""
-    return table[ends[:, None] + np.arange(1 - length, 1)]
+def _windowed(series: Array, rows: Array, first: Array) -> Array:
+    """Cut windows (B, T) out of a series (N,); rows before the ``first`` (B,) of a window count as not observed."""
+    return np.where(rows < first[:, None], np.nan, series[np.maximum(rows, 0)])
 
 
-def windows_without_gap(filled_tmax: Array, length: int) -> Array:
-    """Tell for each day (N,) whether the ``length`` days that end on it are all there and none is ``nan``."""
-    missing_so_far = np.concatenate([[0], np.cumsum(np.isnan(filled_tmax))])
-    whole = np.zeros(len(filled_tmax), dtype=bool)
-    whole[length - 1 :] = missing_so_far[length:] == missing_so_far[:-length]
-    return whole
-
-
-def _interpolated(series: Array, max_gap: int) -> Array:
-    missing = np.isnan(series)
-    if not missing.any() or missing.all():
-        return series
-    rows = np.arange(len(series))
-    observed = rows[~missing]
-    after = np.searchsorted(observed, rows)
-    inside = missing & (after > 0) & (after < len(observed))
-    gap = np.zeros(len(series), dtype=int)
-    gap[inside] = observed[after[inside]] - observed[after[inside] - 1] - 1
-    fillable = inside & (gap <= max_gap)
-    return np.where(fillable, np.interp(rows, observed, series[observed]), series)
-
-
-def _mean(values: Array) -> float:
-    observed = values[~np.isnan(values)]
-    return float(observed.mean()) if len(observed) else 0.0
+def _slope(x: Array, y: Array) -> float:
+    """Return the regression of ``y`` on ``x`` through the origin, over what both have; 0 without anything."""
+    both = ~(np.isnan(x) | np.isnan(y))
+    variation = float((x[both] ** 2).sum())
+    return float((x[both] * y[both]).sum()) / variation if variation else 0.0

@@ -1,34 +1,46 @@
-"""The forecaster: a recurrent network, the scaler before it and the odds after it, as one value."""
+"""The forecaster: a seasonal first guess, recurrent networks that correct it, and the odds, as one value."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
-from models.backtest import Split
-from models.features import Filling, feature_table, used_columns, windows, windows_without_gap
-from models.intervals import PROBABILITIES, ErrorDistribution
-from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, predict_rows, train
+from models.climatology import YEAR
+from models.features import Features
+from models.forecast import Forecast, missing_values
+from models.intervals import MONTHS, PROBABILITIES, Distribution, SeasonalErrors
+from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, logistic_crps, predict_rows, train
+from models.nn.optimizers import Adam
+from models.nn.schedules import Cosine, Warmup
 from models.recipe import Recipe
-from models.station_days import COLUMNS, ONE_DAY, TMAX, StationDays
+from models.sequence import first_rows, sequence
+from models.station_days import COLUMNS, ONE_DAY, StationDays
 
 # The state's own version: raised when an older reader could not read a newer state.
-FORMAT = 1
+FORMAT = 2
 
+# A network answers two numbers: where the next tmax lies, and the logarithm of how far off it may be.
+N_OUTPUTS = 2
 
-class SequenceError(ValueError):
-    """The days given are not enough for an honest forecast.
+# A missing value counts the less for the width the longer ago it is: so much a day.
+FORGETTING = 0.7
 
-    Attributes
-    ----------
-    date : the day where it shows
-    """
+# A column that is missing altogether makes the range wider by at least this share, whatever the held-out days say.
+LEAST_WIDENING = 0.05
 
-    def __init__(self, message: str, date: np.datetime64) -> None:
-        super().__init__(message)
-        self.date = date
+WARMUP_SHARE = 0.1
+
+# So many days count as much as the prior belief in the networks' correction of the first guess.
+TRUST_PRIOR = 1000
+
+# So many days count as much as the prior belief that forecasts have no running error.
+MEMORY_PRIOR = 120
+
+# Quantiles of the standard logistic distribution, which the loss assumes.
+LOGISTIC = np.log(PROBABILITIES / (1 - PROBABILITIES))
 
 
 class Scaler(Protocol):
@@ -38,170 +50,301 @@ class Scaler(Protocol):
     scale_: Array
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """Tomorrow's tmax with its odds, in degC.
+@dataclass(frozen=True, eq=False)
+class Odds:
+    """What the held-out days, which trained nothing, say of the networks.
 
     Attributes
     ----------
-    issued : the last day that was known
-    point : the network's forecast
-    errors : how far off it may be
-    days : how many days the network saw
-    filled : (day, column) of each value that the model looks at and that was not observed
+    errors : of the forecasts, in units of the width that the networks gave
+    trust : the share (0 to 1) of the networks' correction of the first guess that pays
+    widening : (3, 2) by column, the shares by which the range is wider where its latest value is missing (of tmax the
+        one before, as the last must be there), and where all are
     """
 
-    issued: np.datetime64
-    point: float
-    errors: ErrorDistribution = field(repr=False)
-    days: int
-    filled: tuple[tuple[np.datetime64, str], ...] = ()
+    errors: SeasonalErrors
+    trust: float
+    widening: Array
 
-    @property
-    def valid(self) -> np.datetime64:
-        """The calendar day that the forecast is for."""
-        return self.issued + ONE_DAY
 
-    @property
-    def tmax(self) -> float:
-        """The median of the forecast distribution."""
-        return self._quantile(0.5)
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What the networks learn from, and what makes it of days.
 
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the central interval that holds the observation with probability ``level`` (0.05 to 0.99)."""
-        return self._quantile((1 - level) / 2), self._quantile((1 + level) / 2)
+    Attributes
+    ----------
+    x : (n, T, F) float32, scaled windows
+    target : (n, 1) float32, how far off the first guess the next day's tmax was, in units of the spread
+    """
 
-    def exceedance(self, threshold: float) -> float:
-        """Return the probability of more than ``threshold``, degC."""
-        return self.errors.exceedance(threshold - self.point)
+    features: Features
+    scaler: Scaler
+    x: Array
+    target: Array
 
-    def _quantile(self, probability: float) -> float:
-        return self.point + float(self.errors.quantile(probability))
+    @classmethod
+    def of(cls, days: StationDays, rows: Array, recipe: Recipe) -> "Examples":
+        """Make them of ``rows``, which ascend; nothing of the days after the one that follows the last of them is seen.
+
+        The features and the scaler are fitted to the same rows.
+        """
+        # Only training needs scikit-learn: whoever serves a forecast must not pay for its import.
+        from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+        known = days.part(0, int(rows[-1]) + 2)
+        features = Features.fit(known, rows)
+        raw = features.windows(known, rows, first_rows(known, recipe)[rows], recipe.window)
+        scaler = StandardScaler().fit(raw[:, -1])
+        guess, spread = features.first_guess(known)
+        target = ((known.next_tmax - guess) / spread)[rows, None].astype(np.float32)
+        return cls(features, scaler, _scaled(raw, scaler), target)
+
+
+def trained_members(
+    x: Array,
+    target: Array,
+    recipe: Recipe,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    start: Sequence[Parameters] = (),
+) -> Parameters:
+    """Train the recipe's networks on `Examples`, and return the parameters of all: "member0.layer0.W", ..."""
+    network = _network(recipe, x.shape[2])
+    plan = TrainingPlan(
+        recipe.epochs,
+        recipe.batch_size,
+        recipe.learning_rate,
+        optimizer=Adam(weight_decay=recipe.weight_decay),
+        schedule=Warmup(WARMUP_SHARE, Cosine()),
+        loss=logistic_crps,
+        clip_norm=recipe.clip_norm,
+    )
+    weights = Parameters()
+    for member in range(recipe.members):
+        rng = np.random.default_rng([seed, member])
+        trained, _ = train(
+            network, start[member] if start else network.init(rng), (x, target), None, plan, rng, on_epoch
+        )
+        weights |= {f"member{member}.{name}": value for name, value in trained.items()}
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
     """A trained model.
 
-    The network sees the last ``recipe.window`` days, scaled, and answers the change of tmax from the issue day to the
-    next, in units of ``change_scale`` around ``change_mean`` (degC): what it need not learn is that tomorrow
-    resembles today.
+    ::
+
+        tmax of tomorrow ~ first guess + spread * (trust * m + s * e)
+
+    with the first guess and the spread of the season from `models.features.Features`, m and s the means of the
+    networks' answers, and e the error distribution of the season. At a time of year of which the record has seen
+    nothing, what is normal is not known, and tomorrow is forecast to be as today.
 
     Attributes
     ----------
-    columns : those of the station-days that it looks at
+    weights : of all networks: "member0.layer0.W", ...
+    odds : None until `calibrated`
     trained_through : the last day whose tmax had a part in the weights
     """
 
     recipe: Recipe
-    columns: tuple[str, ...]
-    filling: Filling
+    features: Features
     scaler: Scaler
     weights: Parameters
-    change_mean: float
-    change_scale: float
-    errors: ErrorDistribution
+    odds: Odds | None
     trained_through: np.datetime64
 
     @classmethod
     def fit(
         cls,
         days: StationDays,
-        split: Split,
+        rows: Array,
         recipe: Recipe,
         seed: int = 0,
         on_epoch: Callable[[Epoch], None] | None = None,
+        start: Sequence[Parameters] = (),
     ) -> "Forecaster":
-        """Train on ``split.training``, stop by ``split.stopping``, calibrate the odds on ``split.held_out``.
-
-        What is learned before the network (columns, filling, scaler, mean change) is learned from the days up to the
-        last training row.
-        """
-        # Only training needs scikit-learn: whoever serves a forecast must not pay for its import.
-        from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-        rng = np.random.default_rng(seed)
-        columns = used_columns(days.values[split.training])
-        filling = Filling.fit(days.part(0, split.training[-1] + 1))
-        table = feature_table(days.dates, filling.fill(days, recipe.max_gap), columns)
-        scaler = StandardScaler().fit(table[split.training])
-        change = days.next_tmax - days.tmax
-        change_mean = float(change[split.training].mean())
-        change_scale = float(change[split.training].std())
-
-        def examples(rows: Array) -> tuple[Array, Array]:
-            y = (change[rows, None] - change_mean) / (change_scale or 1.0)
-            return windows(_scaled(table, scaler), rows, recipe.window), y.astype(np.float32)
-
-        network = _network(recipe, columns)
-        plan = TrainingPlan(
-            recipe.epochs,
-            recipe.batch_size,
-            recipe.learning_rate,
-            clip_norm=recipe.clip_norm,
-            patience=recipe.patience,
-        )
-        weights, _ = train(
-            network, network.init(rng), examples(split.training), examples(split.stopping), plan, rng, on_epoch
-        )
-        through = days.dates[split.stopping[-1]] + ONE_DAY
-        uncalibrated = ErrorDistribution(np.zeros(0), 0)
-        model = cls(recipe, columns, filling, scaler, weights, change_mean, change_scale, uncalibrated, through)
-        return model.calibrated(days, split.held_out)
+        """Train on ``rows``, which ascend; nothing of the days after the one that follows the last of them is seen."""
+        examples = Examples.of(days, rows, recipe)
+        weights = trained_members(examples.x, examples.target, recipe, seed, on_epoch, start)
+        return cls(recipe, examples.features, examples.scaler, weights, None, days.dates[rows[-1]] + ONE_DAY)
 
     def calibrated(self, days: StationDays, rows: Array) -> "Forecaster":
-        """Return the same model with the odds that its errors on ``rows``, which must have trained nothing, show."""
-        errors = ErrorDistribution.fit(days.next_tmax[rows] - self.points(days, rows))
-        return replace(self, errors=errors)
+        """Return the same model with the odds that its forecasts of ``rows``, which must have trained nothing, show."""
+        guess, spread = self.features.first_guess(days)
+        wanted = ((days.next_tmax - guess) / spread)[rows]
+        first = first_rows(days, self.recipe)[rows]
+        m, s = self._answers(days, rows, first)
+        # A regression through the origin, as if `TRUST_PRIOR` days more had shown that the whole correction pays.
+        now = m[:, -1]
+        prior = TRUST_PRIOR * float((now * now).mean())
+        trust = float(np.clip(((now * wanted).sum() + prior) / max(float((now * now).sum()) + prior, 1e-12), 0.0, 1.0))
+        error = wanted - self._place(days, rows, first, guess, spread, trust * m)
+        errors = SeasonalErrors.fit(error / s, days.dates[rows] + ONE_DAY, LOGISTIC)
+        typical = float(np.abs(wanted - trust * now).mean())
 
-    def points(self, days: StationDays, issues: Array) -> Array:
-        """Forecast tmax (n,), degC, for many issue days at once; each must be one of `usable_rows`."""
-        table = feature_table(days.dates, self.filling.fill(days, self.recipe.max_gap), self.columns)
-        y = predict_rows(self._network, self.weights, windows(_scaled(table, self.scaler), issues, self.recipe.window))
-        return np.asarray(days.tmax[issues] + self._change(y[:, 0].astype(float)))
+        def widening(column: str, n: int, share: float) -> float:
+            """By how much: what fills gaps makes the errors larger, but often the networks the surer of themselves."""
+            blind, s_blind = self._answers(days, rows, first, (column, n))
+            larger = np.abs(wanted - trust * blind[:, -1]).mean() / typical if typical else 1.0
+            return float(max(larger, 1 + LEAST_WIDENING * share) * s.mean() / s_blind.mean() - 1)
+
+        table = np.zeros((len(COLUMNS), 2))
+        for index, column in enumerate(COLUMNS):
+            if column in self.columns:
+                latest, everything = self._shares[:, index]
+                first_gone = max(0.0, widening(column, 1, latest))
+                table[index] = first_gone, max(first_gone, widening(column, self.recipe.recommended_days, everything))
+        return replace(self, odds=Odds(errors, trust, table))
+
+    def quantiles(self, days: StationDays, rows: Array) -> Array:
+        """Forecast from many issue days at once: the quantiles (n, 199), degC, of tmax on the day after each.
+
+        From each of ``rows`` a forecast must be possible: see `models.sequence`.
+        """
+        return self._quantiles(days, rows, first_rows(days, self.recipe)[rows])
+
+    def _quantiles(self, days: StationDays, rows: Array, first: Array) -> Array:
+        odds = self._odds
+        guess, spread = self.features.first_guess(days)
+        m, s = self._answers(days, rows, first)
+        place = self._place(days, rows, first, guess, spread, odds.trust * m)
+        width = s * self._wider(self._missing(days, rows, first))
+        off = place[:, None] + width[:, None] * odds.errors.on(days.first + (rows + 1) * ONE_DAY)
+        return np.asarray(guess[rows, None] + spread[rows, None] * off)
 
     def predict(self, days: StationDays) -> Forecast:
-        """Forecast the day after the last of ``days``, of which up to ``recipe.window`` are used.
+        """Forecast the day after the last of ``days``, of which up to ``recipe.recommended_days`` are used.
 
         Raises
         ------
-        SequenceError : tmax is missing on the last day, there are fewer than ``recipe.min_days`` days,
-            or tmax is missing on more than ``recipe.max_gap`` days in a row
+        SequenceError : the days are not enough; see `models.sequence.sequence`
         """
-        if np.isnan(days.tmax[-1]):
-            raise SequenceError(f"tmax of the last day, {days.last}, is needed", days.last)
-        recent = days.part(max(0, len(days) - self.recipe.window), len(days))
-        # Days before the first tmax in the window can't be filled; the sequence begins after them.
-        recent = recent.part(int(np.argmax(~np.isnan(recent.tmax))), len(recent))
-        if len(recent) < self.recipe.min_days:
-            raise SequenceError(
-                f"too few days: at least {self.recipe.min_days} in a row up to {days.last} are needed "
-                f"({self.recipe.window} are recommended), the first with tmax; these begin on {recent.first}",
-                recent.first,
-            )
-        filled = self.filling.fill(recent, self.recipe.max_gap)
-        unfilled = np.flatnonzero(np.isnan(filled).any(axis=1))
-        if len(unfilled):
-            raise SequenceError(
-                f"tmax is missing on more than {self.recipe.max_gap} days in a row from {recent.dates[unfilled[0]]}",
-                recent.dates[unfilled[0]],
-            )
-        table = _scaled(feature_table(recent.dates, filled, self.columns), self.scaler)
-        y = self._network.predict(self.weights, table[None])
-        point = recent.tmax[-1] + self._change(float(y[0, 0]))
-        return Forecast(recent.last, float(point), self.errors, len(recent), self._filled_values(recent))
+        recent = sequence(days, self.recipe)
+        quantiles = self._quantiles(recent, np.array([len(recent) - 1]), np.zeros(1, int))[0]
+        odds = Distribution(quantiles, self._odds.errors.n)
+        return Forecast(recent.last, odds, len(recent), missing_values(recent, self.columns))
+
+    def _answers(
+        self, days: StationDays, rows: Array, first: Array, without: tuple[str, int] = ("", 0)
+    ) -> tuple[Array, Array]:
+        """Return the means of the networks' answers: m on every day of the window (n, T), and s (n,) on the last.
+
+        No network walks through more days than there are, nor through fewer than in training.
+
+        Before the rows ``first`` nothing was observed; ``without``: see `Features.windows`.
+        """
+        longest = self.recipe.recommended_days
+        network = self._network_of_every_day
+        lengths = np.clip(rows - first + 1, self.recipe.window, longest)
+        m, s = np.zeros((len(rows), longest)), np.empty(len(rows))
+        for length in sorted(set(lengths.tolist())):
+            alike = lengths == length
+            windows = self.features.windows(days, rows[alike], first[alike], length, without)
+            x = _scaled(windows, self.scaler)
+            answers = np.stack([predict_rows(network, member, x) for member in self._members])
+            m[alike, longest - length :] = answers[..., 0].mean(axis=0)
+            s[alike] = np.exp(answers[:, :, -1, 1]).mean(axis=0)
+        return m, s
+
+    def _place(
+        self, days: StationDays, rows: Array, first: Array, guess: Array, spread: Array, answers: Array
+    ) -> Array:
+        """Return where the middle of the forecasts lies (n,), in spreads from the first guess.
+
+        Parameters
+        ----------
+        answers : (n, T), the trusted share of m on each day of the windows
+        """
+        place = answers[:, -1] + self._running_error((days.next_tmax - guess) / spread, rows, first, answers)
+        as_today = ((days.tmax - guess) / spread)[rows]
+        strange = self.features.strange(days.first + (rows + 1) * ONE_DAY)
+        return np.asarray(place + strange * (as_today - place))
+
+    def _running_error(self, wanted: Array, rows: Array, first: Array, answers: Array) -> Array:
+        """Return the mean error (n,), in spreads, of the forecasts of the last days before each row.
+
+        It is shrunk as if `MEMORY_PRIOR` days more had shown none.
+
+        Parameters
+        ----------
+        wanted : (N,), what each day's answer should have been
+        answers : (n, T), what they were, on each day of the windows, from the days up to it
+        """
+        if not self.recipe.memory:
+            return np.zeros(len(rows))
+        before = rows[:, None] + np.arange(-self.recipe.memory, 0)
+        known = before >= (first + self.recipe.min_days - 1)[:, None]
+        error = np.where(known, wanted[np.maximum(before, 0)] - answers[:, -1 - self.recipe.memory : -1], np.nan)
+        observed = ~np.isnan(error)
+        return np.asarray(np.where(observed, error, 0.0).sum(axis=1) / (observed.sum(axis=1) + MEMORY_PRIOR))
+
+    def _missing(self, days: StationDays, rows: Array, first: Array) -> Array:
+        """Return the share (n, 3) of each column that is missing in the windows, weighted by `FORGETTING`."""
+        missing = np.isnan(days.values)
+        index = rows[:, None] - np.arange(self.recipe.window)
+        absent = np.where((index < first[:, None])[:, :, None], True, missing[np.maximum(index, 0)])
+        return np.asarray(np.einsum("btc,t->bc", absent, self._weights_of_lags))
+
+    @cached_property
+    def _weights_of_lags(self) -> Array:
+        weights = FORGETTING ** np.arange(self.recipe.window)
+        return np.asarray(weights / weights.sum())
+
+    @cached_property
+    def _shares(self) -> Array:
+        """(2, 3): the shares that are missing of each column where its latest value is, and where all are."""
+        first, second = self._weights_of_lags[:2]
+        return np.array([[second, first, first], [1 - first, 1.0, 1.0]])
+
+    def _wider(self, missing: Array) -> Array:
+        """Return the factor (n,) of the range where the shares ``missing`` (n, 3) of the columns are."""
+        factor = np.ones(len(missing))
+        if missing.any():
+            for index in range(len(COLUMNS)):
+                known = [0.0, *self._shares[:, index]], [0.0, *self._odds.widening[index]]
+                factor += np.interp(missing[:, index], *known)
+        return factor
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the station-days that it looks at."""
+        return self.features.columns
+
+    @property
+    def _odds(self) -> Odds:
+        if self.odds is None:
+            raise ValueError("a model without calibrated odds makes no forecast")
+        return self.odds
+
+    @cached_property
+    def _network_of_every_day(self) -> RecurrentNetwork:
+        return replace(_network(self.recipe, self.features.n), output="every")
+
+    @cached_property
+    def _members(self) -> Sequence[Parameters]:
+        prefixes = [f"member{member}." for member in range(self.recipe.members)]
+        return [
+            {name.removeprefix(prefix): value for name, value in self.weights.items() if name.startswith(prefix)}
+            for prefix in prefixes
+        ]
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays, plain values and the scaler; no class of this project."""
+        odds = self._odds
         return {
             "format": FORMAT,
             "recipe": msgspec.to_builtins(self.recipe),
-            "columns": list(self.columns),
-            "filling": asdict(self.filling),
+            "features": self.features.to_state(),
             "scaler": self.scaler,
             "weights": self.weights,
-            "change": {"mean": self.change_mean, "scale": self.change_scale},
-            "errors": {"quantiles": self.errors.errors, "n": self.errors.n},
+            "odds": {
+                "quantiles": odds.errors.quantiles,
+                "n": odds.errors.n,
+                "trust": odds.trust,
+                "widening": odds.widening,
+            },
             "trained_through": str(self.trained_through),
         }
 
@@ -216,15 +359,13 @@ class Forecaster:
         if state.get("format") != FORMAT:
             raise ValueError(f"format {state.get('format')} of the model is not known here: {FORMAT} is")
         try:
+            odds = state["odds"]
             model = cls(
                 recipe=msgspec.convert(state["recipe"], Recipe),
-                columns=tuple(state["columns"]),
-                filling=Filling(**state["filling"]),
+                features=Features.from_state(state["features"]),
                 scaler=state["scaler"],
                 weights=state["weights"],
-                change_mean=state["change"]["mean"],
-                change_scale=state["change"]["scale"],
-                errors=ErrorDistribution(state["errors"]["quantiles"], state["errors"]["n"]),
+                odds=Odds(SeasonalErrors(odds["quantiles"], odds["n"]), odds["trust"], odds["widening"]),
                 trained_through=np.datetime64(state["trained_through"], "D"),
             )
             model._check()
@@ -233,48 +374,30 @@ class Forecaster:
         return model
 
     def _check(self) -> None:
-        shapes = {name: value.shape for name, value in self._network.init(np.random.default_rng(0)).items()}
+        network, odds = _network(self.recipe, self.features.n), self._odds
+        one = {name: value.shape for name, value in network.init(np.random.default_rng(0)).items()}
+        shapes = {f"member{m}.{name}": shape for m in range(self.recipe.members) for name, shape in one.items()}
         if {name: value.shape for name, value in self.weights.items()} != shapes:
             raise ValueError("the model's weights are not those of its recipe")
-        numbers: list[Array] = [*self.weights.values(), self.scaler.mean_, self.scaler.scale_, self.errors.errors]
-        numbers += [np.array([self.change_mean, self.change_scale])]
-        if not all(np.isfinite(array).all() for array in numbers):
+        features = self.features
+        numbers: list[Any] = [*self.weights.values(), self.scaler.mean_, self.scaler.scale_, odds.errors.quantiles]
+        numbers += [odds.trust, odds.widening, features.persistence, features.tmin_slope, features.rain]
+        numbers += [number for c in (features.tmax, features.tmin) for number in (c.mean, c.spread, c.trend)]
+        if not all(np.isfinite(number).all() for number in numbers):
             raise ValueError("the model holds values that are not finite numbers")
-        if self.errors.errors.shape != PROBABILITIES.shape or (np.diff(self.errors.errors) < 0).any():
+        quantiles = odds.errors.quantiles
+        if quantiles.shape != (MONTHS, len(PROBABILITIES)) or (np.diff(quantiles) < 0).any():
             raise ValueError("the model's error quantiles do not ascend")
-
-    @property
-    def _network(self) -> RecurrentNetwork:
-        return _network(self.recipe, self.columns)
-
-    def _filled_values(self, days: StationDays) -> tuple[tuple[np.datetime64, str], ...]:
-        missing = ((days.dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
-        return tuple((date, column) for date, column in missing if column in self.columns)
-
-    def _change(self, y: Any) -> Any:
-        return self.change_mean + self.change_scale * y
+        if not self.scaler.mean_.shape == self.scaler.scale_.shape == (features.n,):
+            raise ValueError("the model's scaler is not that of its features")
+        if odds.widening.shape != (len(COLUMNS), 2) or not np.isin(features.seen, YEAR).all() or not features.seen.size:
+            raise ValueError("the model's odds or features are not those of a training")
 
 
-def usable_rows(days: StationDays, recipe: Recipe) -> Array:
-    """Return the rows (n,) that can train or be scored.
-
-    A whole window without a long gap ends on such a day, and tmax was observed on it, on the window's first day (so
-    that nothing before the window has a part in filling it) and on the next calendar day.
-    """
-    # What tmin and rain are filled with does not matter here.
-    filled = Filling(0.0, 0.0).fill(days, recipe.max_gap)
-    whole = windows_without_gap(filled[:, TMAX], recipe.window)
-    observed = ~np.isnan(days.tmax)
-    first_observed = np.zeros_like(whole)
-    first_observed[recipe.window - 1 :] = observed[: len(observed) + 1 - recipe.window]
-    return np.flatnonzero(whole & first_observed & observed & ~np.isnan(days.next_tmax))
+def _network(recipe: Recipe, n_features: int) -> RecurrentNetwork:
+    return RecurrentNetwork(recipe.cell, n_features, recipe.hidden, recipe.layers, N_OUTPUTS)
 
 
-def _network(recipe: Recipe, columns: tuple[str, ...]) -> RecurrentNetwork:
-    n_season = 2
-    return RecurrentNetwork(recipe.cell, len(columns) + n_season, recipe.hidden, recipe.layers)
-
-
-def _scaled(table: Array, scaler: Scaler) -> Array:
+def _scaled(windows: Array, scaler: Scaler) -> Array:
     """Apply the scaler's own formula, which whoever loads it without scikit-learn shares; float32."""
-    return np.asarray(((table - scaler.mean_) / scaler.scale_).astype(np.float32))
+    return np.asarray(((windows - scaler.mean_) / scaler.scale_).astype(np.float32))

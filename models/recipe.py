@@ -11,18 +11,30 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     layers: Annotated[int, Meta(ge=1, le=8)] = 1
-    hidden: Annotated[int, Meta(ge=1, le=512)] = 16
-    # Days that end on the issue date and are shown to the network, and how few of them a request may bring.
-    window: Annotated[int, Meta(ge=2, le=366)] = 14
+    hidden: Annotated[int, Meta(ge=1, le=512)] = 32
+    # Networks that differ in their random draws alone; the forecast is their mean.
+    members: Annotated[int, Meta(ge=1, le=64)] = 4
+    # Days that end on the issue date and are shown to the networks in training, days before the issue date whose
+    # forecasts are compared with what came, and how few days a forecast needs.
+    window: Annotated[int, Meta(ge=2, le=366)] = 30
+    memory: Annotated[int, Meta(ge=0, le=366)] = 48
     min_days: Annotated[int, Meta(ge=1, le=366)] = 7
-    # The longest run of days without tmax that is filled by interpolation.
-    max_gap: Annotated[int, Meta(ge=0, le=60)] = 5
-    epochs: Annotated[int, Meta(ge=1, le=10_000)] = 40
-    # Epochs without a better forecast of the stopping rows after which training ends.
-    patience: Annotated[int, Meta(ge=1)] = 8
+    # The longest run of days without tmax that is bridged; what lies before a longer one is not looked at.
+    max_gap: Annotated[int, Meta(ge=0, le=60)] = 10
+    # Where the networks begin: with weights learned from many stations, where there are any for them, or at random.
+    start: Literal["pooled", "random"] = "pooled"
+    epochs: Annotated[int, Meta(ge=1, le=10_000)] = 8
+    # Whether, once the held-out days have given the scores and the odds, the networks are trained again on all days.
+    refit: bool = True
     batch_size: Annotated[int, Meta(ge=1)] = 128
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
+    weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-2
     clip_norm: Annotated[float, Meta(gt=0)] = 1.0
+
+    @property
+    def recommended_days(self) -> int:
+        """How many days a forecast looks at."""
+        return max(self.window, self.min_days + self.memory)
 
     def __post_init__(self) -> None:
         if self.min_days > self.window:

@@ -49,35 +49,37 @@ class Group(click.Group):
     command_class = Command
 
 
-def data_options(default: Path | None = None) -> Callable[[F], F]:
-    """Add the options that name a record and say how to read it."""
+def reading_options(command: F) -> F:
+    """Add the options that say how to read a record."""
     # The readers bring pandas, which a command that reads no record should not wait for.
     from app.readers import READERS  # noqa: PLC0415
 
-    def add(command: F) -> F:
-        for option in (
-            click.option(
-                "--units", type=click.Choice(UNITS), default="metric", show_default=True, help="Units of a plain CSV."
-            ),
-            click.option(
-                "--format",
-                "record_format",
-                type=click.Choice(["auto", *READERS]),
-                default="auto",
-                show_default=True,
-                help="Format of the file.",
-            ),
-            click.option(
-                "--data",
-                type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                **({"default": default} if default else {"required": True}),
-                help="The station's record." + (" Default: the embedded station." if default else ""),
-            ),
-        ):
-            command = option(command)
-        return command
+    for option in (
+        click.option(
+            "--units", type=click.Choice(UNITS), default="metric", show_default=True, help="Units of a plain CSV."
+        ),
+        click.option(
+            "--format",
+            "record_format",
+            type=click.Choice(["auto", *READERS]),
+            default="auto",
+            show_default=True,
+            help="Format of the file.",
+        ),
+    ):
+        command = option(command)
+    return command
 
-    return add
+
+def data_options(default: Path | None = None) -> Callable[[F], F]:
+    """Add the options that name a record and say how to read it."""
+    data = click.option(
+        "--data",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        **({"default": default} if default else {"required": True}),
+        help="The station's record." + (" Default: the embedded station." if default else ""),
+    )
+    return lambda command: data(reading_options(command))
 
 
 def store_option(command: F) -> F:

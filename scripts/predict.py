@@ -11,7 +11,8 @@ import click
 
 from app.readers import read_record
 from app.store import Store
-from models.forecaster import Forecast, Forecaster, SequenceError
+from models.forecast import Forecast, SequenceError
+from models.formats import Served, from_state
 from models.station_days import StationDays, Units, from_celsius
 from scripts.console import Command, data_options, messages, store_option
 
@@ -39,7 +40,7 @@ def predict(
     record = read_record(data, record_format, units)
     name = station or record.station
     state, _ = store.load(name, store.champion(name))
-    forecaster = Forecaster.from_state(state)
+    forecaster = from_state(state)
     forecasts = list(every_forecast(forecaster, record.days)) if every_day else [forecaster.predict(record.days)]
     if not forecasts:
         raise click.ClickException(f"{data}: on no day are enough days before it known for a forecast")
@@ -53,7 +54,7 @@ def predict(
             messages.print(f"filled {date} {column}")
 
 
-def every_forecast(forecaster: Forecaster, days: StationDays) -> Iterator[Forecast]:
+def every_forecast(forecaster: Served, days: StationDays) -> Iterator[Forecast]:
     """Forecast from every day of a record for which the days before are enough."""
     for end in range(1, len(days) + 1):
         try:

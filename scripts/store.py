@@ -8,7 +8,7 @@ import msgspec
 from app.store import Store
 from app.verification import verify as verify_station
 from scripts.console import Group, messages, output, store_option
-from scripts.tables import score_table, wide_table
+from scripts.tables import score_table, season_table, wide_table
 
 
 @click.group(cls=Group)
@@ -42,7 +42,10 @@ def show(station: str, store: Store) -> None:
     version = store.champion(station)
     manifest = store.manifest(station, version)
     output.print(score_table(manifest))
-    described = {k: v for k, v in msgspec.to_builtins(manifest).items() if k not in {"scores", "set_aside"}}
+    if manifest.scores_by_season:
+        output.print(season_table(manifest))
+    apart = {"scores", "scores_by_season", "set_aside"}
+    described = {k: v for k, v in msgspec.to_builtins(manifest).items() if k not in apart}
     for name, value in ({"version": version} | described | {"set aside": len(manifest.set_aside)}).items():
         output.print(f"{name}: {value}")
 

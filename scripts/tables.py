@@ -4,26 +4,68 @@ from rich import box
 from rich.table import Table
 
 from app.manifest import Manifest
+from models.backtest import Learned
+from models.station_days import COLUMNS
+from models.verification import MISSED, WITHIN, Scores
+
+# Levels whose coverage is shown.
+LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 
 def score_table(manifest: Manifest) -> Table:
     """Lay out the scores, degC, of the days that trained nothing."""
-    table = Table(
-        title=f"{manifest.station}: tomorrow's tmax on {manifest.rows.held_out} days after {manifest.trained_through}, "
-        "which trained nothing (degC)",
-        title_justify="left",
+    days = f" from {manifest.held_out.first} to {manifest.held_out.last}" if manifest.held_out else ""
+    return scores_table(
+        f"{manifest.station}: tomorrow's tmax on {manifest.rows.held_out} held-out days{days}", manifest.scores
     )
+
+
+def scores_table(title: str, scores: dict[str, Scores]) -> Table:
+    """Lay out a row for each forecaster: "<=3" is the share of errors of at most 3 degC, ">=5" of 5 and more."""
+    table = Table(title=f"{title} (degC)", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("forecast", no_wrap=True)
-    for heading in ("MAE", "RMSE", "bias", "CRPS", "skill", "in 80 %", "in 90 %"):
-        table.add_column(heading, justify="right")
-    for name, s in manifest.scores.items():
+    for heading in ("MAE", "RMSE", "bias", "CRPS", "skill", f"<={WITHIN[-1]:g}", f">={MISSED:g}", "in 80 %", "in 90 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, s in scores.items():
         table.add_row(
             name,
             *(f"{value:.2f}" for value in (s.mae, s.rmse)),
             f"{s.bias:+.2f}",
             f"{s.crps:.2f}",
-            *(f"{100 * value:.1f} %" for value in (s.skill, s.coverage_80, s.coverage_90)),
+            f"{100 * s.skill:.1f} %",
+            *(
+                "" if share is None else f"{100 * share:.0f} %"
+                for share in (s.within[-1] if s.within else None, s.missed)
+            ),
+            *(f"{100 * value:.1f} %" for value in (s.coverage_80, s.coverage_90)),
         )
+    return table
+
+
+def season_table(manifest: Manifest) -> Table:
+    """Lay out the model's scores by season; the skill is against persistence."""
+    seasons = {name: next(iter(scores.values())) for name, scores in manifest.scores_by_season.items()}
+    return scores_table("by season", seasons)
+
+
+def calibration_table(learned: Learned) -> Table:
+    """Lay out what the held-out days say of the odds."""
+    verification, odds = learned.verification, learned.forecaster.odds
+    table = Table(title="calibration on the held-out days", title_justify="left", show_header=False, box=None)
+    observed, model = verification.observed, verification.model
+    for level in LEVELS:
+        low, high = verification.interval(model, level)
+        inside = float(((low <= observed) & (observed <= high)).mean())
+        table.add_row(
+            f"{100 * level:.0f} % interval", f"holds {100 * inside:.1f} %, {(high - low).mean():.1f} degC wide"
+        )
+    if odds:
+        table.add_row("correction of the first guess that pays", f"{100 * odds.trust:.0f} %")
+        for column, (latest, everything) in zip(COLUMNS, 100 * odds.widening, strict=True):
+            if column in learned.forecaster.columns:
+                table.add_row(
+                    f"wider by, without {column}", f"{latest:.0f} % on the last day, {everything:.0f} % on all"
+                )
     return table
 
 

@@ -9,6 +9,7 @@ from models.nn import (
     absolute_error,
     cross_entropy,
     half_squared_sum,
+    logistic_crps,
     softmax,
     squared_error,
 )
@@ -23,6 +24,7 @@ LOSSES = {
     "huber": Huber(0.7),
     "pinball": Pinball((0.1, 0.5, 0.9)),
     "cross_entropy": cross_entropy,
+    "logistic_crps": logistic_crps,
 }
 
 
@@ -127,6 +129,8 @@ def example(name, dtype=np.float64, shape=(3, 4, 3)):
         target = target[..., :1]
     elif name == "cross_entropy":
         target = softmax(target)
+    elif name == "logistic_crps":
+        prediction, target = prediction[..., :2], target[..., :1]
     return prediction.astype(dtype), target.astype(dtype)
 
 
@@ -161,7 +165,7 @@ def test_a_mean_does_not_depend_on_how_many_there_are(name):
     np.testing.assert_allclose(twice_gradient, np.concatenate([gradient] * 2) / 2)
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"cross_entropy"}))
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"cross_entropy", "logistic_crps"}))
 def test_a_perfect_forecast_costs_nothing_and_has_no_slope(name):
     perfect = np.full((4, 3), 1.5)
     value, gradient = LOSSES[name](perfect, perfect.copy())
@@ -230,3 +234,60 @@ def test_quantiles_that_do_not_fit_are_refused(outputs, targets):
 def test_probabilities_that_are_none_are_refused(probabilities):
     with pytest.raises(ValueError, match="must be between 0 and 1"):
         Pinball(probabilities)
+
+
+class TestLogisticCRPS:
+    """Predictions are the place m and the logarithm of the width s of a distribution."""
+
+    @staticmethod
+    def of_one(m, s, target):
+        return logistic_crps(np.array([[m, np.log(s)]]), np.array([[target]]))[0]
+
+    @pytest.mark.parametrize(
+        ("m", "s", "target"), [(0, 1, 0), (0, 1, 3), (2, 0.5, -1), (-1, 2.5, 1.5), (10, 0.1, 10.3), (0, 4, -9)]
+    )
+    def test_it_is_the_integral_that_defines_it(self, m, s, target):
+        """Of (F(x) - [x >= target])^2, which is smooth on either side of the target and nothing 80 widths away."""
+        total = 0.0
+        for ends, observed in (((m - 80 * s, target), 0.0), ((target, m + 80 * s), 1.0)):
+            x = np.linspace(*ends, 400_001)
+            total += np.trapezoid((1 / (1 + np.exp(-(x - m) / s)) - observed) ** 2, x)
+        assert self.of_one(m, s, target) == pytest.approx(total, rel=1e-6)
+
+    def test_worked_by_hand(self):
+        """In the middle F is 1/2: s (2 log 2 - 1), and the width costs as much as it adds."""
+        value, gradient = logistic_crps(np.array([[3.0, np.log(2.0)]]), np.array([[3.0]]))
+        assert value == pytest.approx(2 * (2 * np.log(2) - 1))
+        np.testing.assert_allclose(gradient, [[0, 2 * (2 * np.log(2) - 1)]])
+
+    def test_a_sure_forecast_costs_its_absolute_error(self):
+        assert self.of_one(1.0, 1e-6, 4.0) == pytest.approx(3.0, abs=1e-5)
+        assert self.of_one(1.0, 1e-6, -4.0) == pytest.approx(5.0, abs=1e-5)
+
+    def test_it_is_smallest_at_the_distribution_itself(self):
+        """10,000 evenly likely values of a logistic distribution; whatever else is forecast costs more."""
+        p = (np.arange(10_000) + 0.5) / 10_000
+        target = (1.5 + 0.7 * np.log(p / (1 - p)))[:, None]
+
+        def cost(m, s):
+            return logistic_crps(np.tile([m, np.log(s)], (len(target), 1)), target)
+
+        best, gradient = cost(1.5, 0.7)
+        np.testing.assert_allclose(gradient.sum(axis=0), 0, atol=1e-3)
+        for m, s in ((1.4, 0.7), (1.6, 0.7), (1.5, 0.63), (1.5, 0.77), (1.6, 0.63), (-5.0, 0.7), (1.5, 7.0)):
+            assert cost(m, s)[0] > best + 1e-5
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_it_is_stable_ten_thousand_widths_away(self, dtype):
+        prediction = np.array([[0, 0], [0, 0], [0, np.log(1e-4)]], dtype)
+        value, gradient = logistic_crps(prediction, np.array([[1e4], [-1e4], [1.0]], dtype))
+        assert value == pytest.approx((9999 + 9999 + 1) / 3, rel=1e-4)
+        np.testing.assert_allclose(gradient[:, 0], np.array([-1, 1, -1]) / 3, rtol=1e-6)
+        assert np.isfinite(gradient).all()
+
+    @pytest.mark.parametrize(
+        ("prediction", "target"), [((4, 1), (4, 1)), ((4, 2), (4, 2)), ((4, 2), (4,)), ((4,), (4,))]
+    )
+    def test_what_does_not_fit_is_refused(self, prediction, target):
+        with pytest.raises(ValueError, match=r"m and log s need predictions \(..., 2\)"):
+            logistic_crps(np.zeros(prediction), np.zeros(target))

@@ -121,7 +121,7 @@ def test_a_station_without_a_whole_model_is_not_ready(client, store, body):
 
 def test_a_model_that_cannot_forecast_is_not_served(store, trained):
     """Both locks open for it, but its weights are no numbers."""
-    state = trained.forecaster.to_state()
+    state = trained.learned.forecaster.to_state()
     state["weights"] = {name: weights * float("nan") for name, weights in state["weights"].items()}
     buffer = io.BytesIO()
     joblib.dump(state, buffer)

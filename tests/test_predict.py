@@ -107,6 +107,20 @@ def test_filled_values_are_named(client, body):
     ]
 
 
+def test_a_range_that_rests_on_less_is_wider_on_average(client, days):
+    """Over many issue days, whose last three days have no tmin and no rain."""
+    widths = []
+    for gone in (0, 3):
+        asked = [{"observations": observations(days.part(0, n))} for n in range(300, 500)]
+        for sequence in asked:
+            for day in sequence["observations"][14 - gone :]:
+                day["tmin"] = day["rain"] = None
+        answers = post(client, {"sequences": asked}, "/predict/batch").json["forecasts"]
+        assert all(len(answer["flags"]) == 2 * gone for answer in answers)
+        widths.append(np.mean([answer["intervals"][0]["high"] - answer["intervals"][0]["low"] for answer in answers]))
+    assert widths[1] > widths[0]
+
+
 def test_more_days_than_are_used_change_nothing_but_the_digest(client, body, days):
     longer = post(client, body | {"observations": observations(days, 400)}).json
     short = post(client, body).json
@@ -243,7 +257,7 @@ def test_what_is_refused_names_the_place(client, body, name):
 
 def test_a_level_that_the_held_out_days_cannot_vouch_for_is_flagged(client, body):
     assert post(client, body | {"levels": [0.5, 0.98]}).json["flags"] == []
-    assert post(client, body | {"levels": [0.99]}).json["flags"] == ["level 0.99 rests on 178 errors, too few for it"]
+    assert post(client, body | {"levels": [0.99]}).json["flags"] == ["level 0.99 rests on 179 errors, too few for it"]
 
 
 def test_a_large_bad_body_is_answered_quickly_and_briefly(client):
@@ -338,7 +352,7 @@ def test_a_failure_of_ours_tells_nothing_of_the_inside(client, body, monkeypatch
 
 def test_several_stations_must_be_named(client, store, body, retrained):
     other = msgspec.structs.replace(retrained.manifest, station="dale")
-    store.promote("dale", store.publish("dale", retrained.forecaster.to_state(), other), "test")
+    store.promote("dale", store.publish("dale", retrained.learned.forecaster.to_state(), other), "test")
     assert post(client, body | {"station": "dale"}).json["station"] == "dale"
     del body["station"]
     response = post(client, body)
@@ -434,6 +448,6 @@ def test_no_single_change_is_a_failure_of_ours(any_client, days, data):
     assert response.status_code in {200, 404, 422}, response.data
 
 
-def test_the_window_of_the_recipe_is_what_is_published(client):
+def test_the_days_of_the_recipe_are_what_is_published(client):
     window = client.get("/models/hill").json["window"]
-    assert window == {"min_days": QUICK.min_days, "recommended_days": QUICK.window}
+    assert window == {"min_days": QUICK.min_days, "recommended_days": QUICK.recommended_days}

@@ -27,7 +27,7 @@ from app.unpickling import ArtefactRefused, load_state
 from app.verification import verify
 from app.web import create_app
 from app.web.shelf import Shelf
-from models.forecaster import Forecaster
+from models.formats import from_state
 from models.station_days import StationDays
 from tests.conftest import ROOT, observations
 
@@ -69,7 +69,7 @@ def test_layout(store):
 
 def test_what_is_loaded_is_what_was_published(store, trained):
     state, manifest = store.load("hill", store.champion("hill"))
-    for name, weights in trained.forecaster.weights.items():
+    for name, weights in trained.learned.forecaster.weights.items():
         np.testing.assert_array_equal(state["weights"][name], weights)
     assert manifest.scores == trained.manifest.scores
 
@@ -78,8 +78,8 @@ def test_a_notebook_gets_the_real_scaler(store):
     state = joblib.load(model_file(store))
     assert isinstance(state, dict)
     assert isinstance(state["scaler"], StandardScaler)
-    assert state["scaler"].transform(np.zeros((2, 5))).shape == (2, 5)
-    assert state["format"] == 1
+    assert state["scaler"].transform(np.zeros((2, 7))).shape == (2, 7)
+    assert state["format"] == 2
     assert {type(w) for w in state["weights"].values()} == {np.ndarray}
 
 
@@ -193,7 +193,7 @@ def test_bytes_that_are_no_model_are_refused(blob):
 
 def test_promotion_needs_a_whole_version_and_keeps_the_champion(store, retrained):
     champion = store.champion("hill")
-    version = store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+    version = store.publish("hill", retrained.learned.forecaster.to_state(), retrained.manifest)
     flip_a_byte(model_file(store, version))
     with pytest.raises(ArtefactRefused):
         store.promote("hill", version, "test")
@@ -296,8 +296,8 @@ def test_names_reach_the_disk_after_what_they_name(tmp_path, trained, monkeypatc
 
 
 def test_verify_knows_what_a_server_would_refuse(store, trained):
-    state = trained.forecaster.to_state()
-    state["errors"]["quantiles"] = state["errors"]["quantiles"][::-1]
+    state = trained.learned.forecaster.to_state()
+    state["odds"]["quantiles"] = state["odds"]["quantiles"][:, ::-1]
     store.publish("hill", state, trained.manifest)
     assert "do not ascend" in verify(store, "hill")[0]
 
@@ -316,7 +316,7 @@ def test_verify_names_what_is_damaged(store, retrained):
 
 
 def test_the_same_model_within_a_second_is_one_version(store, trained):
-    published = {store.publish("hill", trained.forecaster.to_state(), trained.manifest) for _ in range(20)}
+    published = {store.publish("hill", trained.learned.forecaster.to_state(), trained.manifest) for _ in range(20)}
     seconds = {name[:16] for name in published}
     assert len(published) == len(seconds) < 20
     assert published <= set(store.versions("hill"))
@@ -332,14 +332,13 @@ def test_old_artefacts_load_for_ever():
         store = Store(case.parent / "store")
         state, _ = store.load("hill", store.champion("hill"))
         dates = np.array(expected["dates"], dtype="M8[D]")
-        forecaster = Forecaster.from_state(state)
-        forecast = forecaster.predict(StationDays.on_calendar(dates, np.array(expected["values"], dtype=float)))
+        forecast = from_state(state).predict(StationDays.on_calendar(dates, np.array(expected["values"], dtype=float)))
         assert forecast.tmax == pytest.approx(expected["tmax"], abs=1e-4)
         assert forecast.interval(0.9) == pytest.approx(expected["interval_90"], abs=1e-4)
 
 
 def test_a_writer_waits_for_the_lock(store, retrained):
-    version = store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+    version = store.publish("hill", retrained.learned.forecaster.to_state(), retrained.manifest)
     before = store.champion("hill")
     with (store.root / "hill" / ".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -481,7 +480,7 @@ class TestKilledWriters:
         second = retrained.publish_and_promote(store, "newer")
         store.champion_file("hill").write_text(first + "\n")
         assert verify(store, "hill")
-        store.publish("hill", retrained.forecaster.to_state(), retrained.manifest)
+        store.publish("hill", retrained.learned.forecaster.to_state(), retrained.manifest)
         assert store.champion("hill") == second
 
     def test_what_cannot_be_finished_hinders_nobody(self, store, trained, retrained):
@@ -489,7 +488,7 @@ class TestKilledWriters:
         second = retrained.publish_and_promote(store, "newer")
         store.champion_file("hill").write_text(first + "\n")
         flip_a_byte(model_file(store, second))
-        third = store.publish("hill", trained.forecaster.to_state(), trained.manifest)
+        third = store.publish("hill", trained.learned.forecaster.to_state(), trained.manifest)
         assert store.champion("hill") == first
         store.promote("hill", third, "test")
         assert store.champion("hill") == third

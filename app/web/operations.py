@@ -71,7 +71,7 @@ def blueprint(shelf: Shelf) -> Blueprint:
                 "scores": manifest.scores,
                 "window": {
                     "min_days": forecaster.recipe.min_days,
-                    "recommended_days": forecaster.recipe.window,
+                    "recommended_days": forecaster.recipe.recommended_days,
                 },
                 "columns": COLUMNS,
                 "columns_used": forecaster.columns,

@@ -24,7 +24,7 @@ from app.web.schema import (
     PredictRequest,
 )
 from app.web.shelf import Loaded, NoModel, Shelf
-from models.forecaster import Forecast, SequenceError
+from models.forecast import Forecast, SequenceError
 from models.nn import Array
 from models.station_days import COLUMNS, ONE_DAY, StationDays, from_celsius, to_celsius
 
@@ -66,7 +66,7 @@ def answer(shelf: Shelf, asked: PredictRequest, stations: Stations, prefix: str 
     """
     observations, values = station_days_of(asked, prefix)
     loaded = shelf.get(asked.station if asked.station is not None else _only(stations(), prefix))
-    days = _recent(observations, values, loaded.forecaster.recipe.window)
+    days = _recent(observations, values, loaded.forecaster.recipe.recommended_days)
     try:
         forecast = loaded.forecaster.predict(days)
     except SequenceError as error:
@@ -131,13 +131,13 @@ def _described(
         return round(from_celsius(celsius, asked.units), 2) + 0.0  # no -0.0
 
     flags = [f"filled {date} {column}" for date, column in forecast.filled]
-    if forecast.days < loaded.forecaster.recipe.window:
-        flags.append(f"used {forecast.days} days of the {loaded.forecaster.recipe.window} recommended")
+    if forecast.days < loaded.forecaster.recipe.recommended_days:
+        flags.append(f"used {forecast.days} days of the {loaded.forecaster.recipe.recommended_days} recommended")
     flags += [f"not used {column}: too seldom observed when trained" for column in _unused(loaded, observations)]
     flags += [
-        f"level {level:g} rests on {forecast.errors.n} errors, too few for it"
+        f"level {level:g} rests on {forecast.odds.n} errors, too few for it"
         for level in asked.levels
-        if level > forecast.errors.highest_level
+        if level > forecast.odds.highest_level
     ]
     return ForecastAnswer(
         station=loaded.station,

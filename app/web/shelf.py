@@ -10,7 +10,7 @@ import numpy as np
 
 from app.manifest import Manifest
 from app.store import Store, StoreError
-from models.forecaster import Forecaster
+from models.formats import Served, from_state
 from models.station_days import COLUMNS, StationDays
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Loaded:
 
     station: str
     version: str
-    forecaster: Forecaster
+    forecaster: Served
     manifest: Manifest
     refused: str = ""
 
@@ -126,7 +126,7 @@ class Shelf:
             for version in self.store.lineage(station):
                 try:
                     state, manifest = self.store.load(station, version)
-                    loaded = Loaded(station, version, Forecaster.from_state(state), manifest, "; ".join(reasons))
+                    loaded = Loaded(station, version, from_state(state), manifest, "; ".join(reasons))
                     loaded.warm()
                 except Exception as error:  # whatever is wrong with a new model, the one before it keeps serving
                     log.error("version %s of station %s is not served: %s", version, station, error)

@@ -29,7 +29,16 @@ from models.nn.initializers import (
     orthogonal,
     zeros,
 )
-from models.nn.losses import Huber, Loss, Pinball, absolute_error, cross_entropy, half_squared_sum, squared_error
+from models.nn.losses import (
+    Huber,
+    Loss,
+    Pinball,
+    absolute_error,
+    cross_entropy,
+    half_squared_sum,
+    logistic_crps,
+    squared_error,
+)
 from models.nn.network import RecurrentNetwork
 from models.nn.optimizers import SGD, Adam, Optimizer, RMSprop, clip_by_global_norm, clip_by_value
 from models.nn.packing import Packing
@@ -75,6 +84,7 @@ __all__ = [
     "glorot_uniform",
     "half_squared_sum",
     "inverse_root_uniform",
+    "logistic_crps",
     "loss_and_gradients",
     "orthogonal",
     "predict_rows",

@@ -92,6 +92,34 @@ class Pinball:
         return float((slope * difference).mean()), slope.astype(prediction.dtype) / difference.size
 
 
+def logistic_crps(prediction: Array, target: Array) -> tuple[float, Array]:
+    """Mean continuous ranked probability score of logistic distributions, whose place and width are both learned.
+
+    ::
+
+        z = (target - m) / s;    s (z - 2 log F(z) - 1),  F(z) = 1 / (1 + exp(-z))
+
+    Predictions are (..., 2): m and log s; targets (..., 1).
+
+    References
+    ----------
+    Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation; the closed form for the
+    logistic distribution is in Taillardat et al. (2016), Calibrated ensemble forecasts using quantile regression
+    forests and ensemble model output statistics.
+    """
+    if prediction.shape[-1:] != (2,) or target.shape != (*prediction.shape[:-1], 1):
+        raise ValueError(
+            f"m and log s need predictions (..., 2) and targets (..., 1), not {prediction.shape} and {target.shape}"
+        )
+    m, s = prediction[..., :1], np.exp(prediction[..., 1:])
+    z = (target - m) / s
+    log_F = -np.logaddexp(0, -z)
+    slope = 2 * np.exp(log_F) - 1
+    score = z - 2 * log_F - 1
+    d_prediction = np.concatenate([-slope, s * (score - z * slope)], axis=-1) / target.size
+    return float((s * score).mean()), d_prediction.astype(prediction.dtype, copy=False)
+
+
 def cross_entropy(scores: Array, target: Array) -> tuple[float, Array]:
     """Mean over the rows of -sum(target log softmax(scores)).
 

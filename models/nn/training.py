@@ -184,6 +184,6 @@ def minibatches(n_rows: int, batch_size: int, rng: np.random.Generator | None) -
 
 def predict_rows(network: RecurrentNetwork, params: Parameters, x: Array) -> Array:
     """Return the outputs for windows x (N, T, F), a bounded number of rows at a time."""
-    return np.concatenate(
-        [network.predict(params, x[i : i + SCORING_ROWS]) for i in range(0, max(1, len(x)), SCORING_ROWS)]
-    )
+    if len(x) <= SCORING_ROWS:
+        return network.predict(params, x)
+    return np.concatenate([network.predict(params, x[i : i + SCORING_ROWS]) for i in range(0, len(x), SCORING_ROWS)])

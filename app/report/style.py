@@ -1,0 +1,56 @@
+"""How the figures look; their colours are those of Okabe and Ito, which people who are colour-blind can tell apart.
+
+References
+----------
+Okabe and Ito (2008), Color universal design: how to make figures and presentations that are friendly to colorblind
+people.
+"""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from models.verification import Verification
+
+INK, MUTED, LINE, PAPER = "#1f2328", "#5b6570", "#d9dee3", "#ffffff"
+MODEL, PERSISTENCE, CLIMATOLOGY = "#0072b2", "#e69f00", "#009e73"
+OTHERS = ("#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
+FEW, SOME, MANY = "#d6e8f5", "#4a96cb", "#08305a"  # days in a cell
+MODEL_RANGE, CHANCE = "rgba(0, 114, 178, 0.25)", "rgba(128, 136, 144, 0.30)"
+
+# What replaces a colour where the reader's screen is dark; the others are bright enough.
+DARK = {INK: "#e6e8ea", MUTED: "#9aa4ae", LINE: "#3a4149", PAPER: "#1b1f24"}
+DARK |= {MODEL: "#4aa8e0", FEW: "#1d3c55", MANY: "#d6ecfb"}
+
+
+def colours(verification: Verification) -> dict[str, str]:
+    """Return a colour for each forecaster; persistence and climatology have theirs on every page."""
+    known = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY, verification.model: MODEL}
+    others = [name for name in verification.quantiles if name not in known]
+    return known | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}
+
+
+def empty_plot(y_title: str, x_title: str, **layout: Any) -> go.Figure:
+    """Return an empty plot in the style of the page; it cannot be dragged, so that a finger on it scrolls the page."""
+    axis = {"gridcolor": LINE, "zerolinecolor": MUTED, "zeroline": False, "fixedrange": True, "automargin": True}
+    return go.Figure(
+        layout={
+            "template": go.layout.Template(),
+            "font": {"family": "system-ui, sans-serif", "size": 12, "color": INK},
+            "paper_bgcolor": "rgba(0, 0, 0, 0)",
+            "plot_bgcolor": "rgba(0, 0, 0, 0)",
+            "margin": {"l": 44, "r": 16, "t": 30, "b": 36},
+            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
+            "hoverlabel": {"bgcolor": PAPER, "bordercolor": LINE, "font": {"color": INK}},
+            "dragmode": False,
+            "xaxis": axis | {"title": {"text": x_title}, "showgrid": False},
+            "yaxis": axis | {"title": {"text": y_title}},
+            **layout,
+        }
+    )
+
+
+def make_square(plot: go.Figure, ends: list[float]) -> None:
+    """Give both axes one scale, so that the diagonal is one."""
+    plot.update_xaxes(range=ends, constrain="domain", showgrid=True)
+    plot.update_yaxes(range=ends, constrain="domain", scaleanchor="x")
