@@ -15,7 +15,7 @@ days = synthetic_days()
 trained = train_station("hill", Record("hill", days), QUICK, seed=0)
 trained.publish_and_promote(Store(folder / "store"), "kept for ever")
 recent = days.part(len(days) - 14, len(days))
-forecast = trained.forecaster.predict(recent)
+forecast = trained.learned.forecaster.predict(recent)
 (folder / "expected.json").write_bytes(
     msgspec.json.encode(
         {
