@@ -36,8 +36,29 @@ class SetAsideValue(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What made a model the champion: its scores on days that neither it nor the champion before had seen.
+
+    Attributes
+    ----------
+    days : the issue days, first and last
+    scores : of "challenger", "champion" (where there was one), "persistence" and "climatology"
+    """
+
+    days: Span
+    reason: str
+    scores: dict[str, Scores]
+
+
 class Manifest(msgspec.Struct, frozen=True):
-    """One trained model. Fields that are added get defaults, so that old manifests stay readable."""
+    """One trained model. Fields that are added get defaults, so that old manifests stay readable.
+
+    Attributes
+    ----------
+    rows, scores, held_out, scores_by_season : of the training that the odds come from; of a model that began with the
+        weights of another, they are that one's
+    start : digest of the weights that the networks began with, or of the model whose; None where they were drawn
+    """
 
     format: int
     station: str
@@ -56,6 +77,8 @@ class Manifest(msgspec.Struct, frozen=True):
     libraries: dict[str, str]
     held_out: Span | None = None
     scores_by_season: dict[str, dict[str, Scores]] = {}
+    judged: Judged | None = None
+    start: str | None = None
 
 
 def library_versions() -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Where networks begin that shall not begin at random: weights that ship with the program, see ``data/README.md``."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from app.files import replace_file
+from app.history import digest
 from models.nn import Parameters
 from models.recipe import Recipe
 
@@ -22,13 +24,25 @@ def start_for(recipe: Recipe, folder: Path = FOLDER) -> list[Parameters]:
     file = folder / start_name(recipe)
     if recipe.start == "random" or recipe.layers > 1 or not file.exists():
         return []
-    with np.load(file, allow_pickle=False) as arrays:
+    try:
+        members = _read(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} does not hold weights to begin with: {error}; restore it, or make it anew") from None
+    return [members[member % len(members)] for member in range(recipe.members)]
+
+
+def start_digest(recipe: Recipe, folder: Path = FOLDER) -> str | None:
+    """Return the digest of the file that `start_for` reads; None where it reads none."""
+    return digest((folder / start_name(recipe)).read_bytes()) if start_for(recipe, folder) else None
+
+
+def _read(file: Path) -> list[Parameters]:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         n = 1 + max(int(name.partition(".")[0].removeprefix("member")) for name in arrays.files)
-        members = [
+        return [
             {name.removeprefix(f"member{m}."): arrays[name] for name in arrays.files if name.startswith(f"member{m}.")}
             for m in range(n)
         ]
-    return [members[member % n] for member in range(recipe.members)]
 
 
 def write_start(file: Path, weights: Parameters) -> None:

@@ -1,20 +1,21 @@
 """From a record to a forecaster, its scores and its manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from app.manifest import Manifest, Rows, SetAsideValue, Span, library_versions
 from app.readers import Record
-from app.starts import start_for
+from app.starts import start_digest, start_for
 from app.store import Store
 from models.backtest import Learned, learn
-from models.forecaster import FORMAT
+from models.forecaster import FORMAT, Forecaster
 from models.nn import Epoch
 from models.recipe import Recipe
-from models.station_days import UNIT_NAMES
+from models.station_days import UNIT_NAMES, SetAside
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,31 +42,42 @@ def train_station(
     ValueError : where the record is too short
     FloatingPointError : where the recipe makes the training diverge
     """
-    days = record.days
     try:
-        learned = learn(station, days, recipe, seed, on_epoch, start_for(recipe))
+        learned = learn(station, record.days, recipe, seed, on_epoch, start_for(recipe))
     except ValueError as error:
         raise ValueError(f"{station}: {error}") from None
-    forecaster, verification = learned.forecaster, learned.verification
-    manifest = Manifest(
+    scored = scored_by(learned) | {"start": start_digest(recipe)}
+    return Trained(learned, manifest_of(station, record, learned.forecaster, seed, learned.set_aside, **scored))
+
+
+def manifest_of(
+    station: str, record: Record, forecaster: Forecaster, seed: int, set_aside: Iterable[SetAside], **scored: Any
+) -> Manifest:
+    """Describe a forecaster; ``scored`` are the manifest's fields that say how good it is."""
+    return Manifest(
         format=FORMAT,
         station=station,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sha256="",
-        recipe=msgspec.to_builtins(recipe),
+        recipe=msgspec.to_builtins(forecaster.recipe),
         seed=seed,
         columns=list(forecaster.columns),
-        span=Span(str(days.first), str(days.last)),
+        span=Span(str(record.days.first), str(record.days.last)),
         trained_through=str(forecaster.trained_through),
-        rows=Rows(len(learned.split.training), len(learned.split.held_out)),
-        scores=verification.scores(),
         data_digest=record.digest,
         units=UNIT_NAMES["metric"],
-        set_aside=[
-            SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in (*record.set_aside, *learned.set_aside)
-        ],
+        set_aside=[SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in (*record.set_aside, *set_aside)],
         libraries=library_versions(),
-        held_out=Span(str(verification.issued[0]), str(verification.issued[-1])),
-        scores_by_season={name: part.scores() for name, part in verification.seasons().items()},
+        **scored,
     )
-    return Trained(learned, manifest)
+
+
+def scored_by(learned: Learned) -> dict[str, Any]:
+    """Return the fields of a manifest that come from the days which trained nothing."""
+    verification = learned.verification
+    return {
+        "rows": Rows(len(learned.split.training), len(learned.split.held_out)),
+        "scores": verification.scores(),
+        "held_out": Span(str(verification.issued[0]), str(verification.issued[-1])),
+        "scores_by_season": {name: part.scores() for name, part in verification.seasons().items()},
+    }

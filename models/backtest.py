@@ -73,7 +73,7 @@ class Learned:
     verification : of the networks that had not seen the held-out days, on these, beside the baselines; the odds of
         each half of them are from the errors of the other half, so that no day vouches for itself
     baselines : calibrated on the held-out days
-    set_aside : values that were doubted and not learned from
+    set_aside : values that were doubted, by the whole record, and neither learned from nor scored
     """
 
     forecaster: Forecaster
@@ -112,7 +112,9 @@ def learn(
     calibrated = trial.calibrated(days, split.held_out)
     forecaster = calibrated
     if recipe.refit:
-        forecaster = replace(Forecaster.fit(days, rows, recipe, seed, on_epoch, start), odds=calibrated.odds)
+        # The odds are those of a model that looks at the same columns.
+        final = Forecaster.fit(days, rows, recipe, seed, on_epoch, start, trial.columns)
+        forecaster = replace(final, odds=calibrated.odds)
     return Learned(
         forecaster,
         split,

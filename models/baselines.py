@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from models.climatology import Climatology
-from models.intervals import SeasonalErrors
+from models.intervals import MEDIAN, SeasonalErrors
 from models.nn import Array
 from models.station_days import ONE_DAY, StationDays
 
@@ -44,7 +44,7 @@ class Normal:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A number for each day, with the odds that its own errors show; None until `calibrated`."""
+    """A number for each day, which is the median, with the odds that its own errors show; None until `calibrated`."""
 
     forecast: Points
     errors: SeasonalErrors | None = None
@@ -58,7 +58,8 @@ class Baseline:
         """Forecast from many issue days at once: the quantiles (n, 199), degC, of tmax on the day after each."""
         if self.errors is None:
             raise ValueError("a baseline without calibrated odds makes no forecast")
-        return np.asarray(self.forecast.points(days, rows)[:, None] + self.errors.on(days.dates[rows] + ONE_DAY))
+        off = self.errors.on(days.dates[rows] + ONE_DAY)
+        return np.asarray(self.forecast.points(days, rows)[:, None] + off - off[:, [MEDIAN]])
 
 
 def baselines(days: StationDays, rows: Array) -> dict[str, Baseline]:

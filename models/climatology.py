@@ -16,8 +16,8 @@ LEAST_SPREAD_SHARE, LEAST_SPREAD = 0.3, 0.1
 # The waves are shrunk as if so many days came without any: a part of a year does not determine them.
 WAVE_PRIOR_DAYS = 10.0
 
-# Days that say as much about the trend as the prior does that there is none: ten years' worth.
-TREND_PRIOR_DAYS = 3650.0
+# The prior that there is no trend: half of one is left of 23 years, a thirteenth of ten, next to nothing of four.
+TREND_PRIOR = 3650.0
 DAYS_A_DECADE = 3652.5
 
 
@@ -42,8 +42,7 @@ class Climatology:
     def fit(cls, dates: Array, values: Array) -> "Climatology":
         """Fit to what was observed, by least squares.
 
-        The trend is shrunk towards zero, as if the observations came with `TREND_PRIOR_DAYS` more without one: a few
-        years do not tell it from the weather.
+        The trend is shrunk towards zero, by `TREND_PRIOR`: a few years do not tell it from the weather.
 
         Parameters
         ----------
@@ -59,7 +58,7 @@ class Climatology:
         decades = (dates - origin).astype(float) / DAYS_A_DECADE
         day = day_of_year(dates)
         design = np.column_stack([_waves(day, MEAN_WAVES), decades])
-        prior = np.diag([1e-6, *np.full(2 * MEAN_WAVES, WAVE_PRIOR_DAYS), TREND_PRIOR_DAYS])
+        prior = np.diag([1e-6, *np.full(2 * MEAN_WAVES, WAVE_PRIOR_DAYS), TREND_PRIOR])
         coefficients = np.linalg.solve(design.T @ design + prior, design.T @ values)
         off = np.abs(values - design @ coefficients)
         # The mean absolute value of a normal variable is sqrt(2 / pi) of its standard deviation.

@@ -19,12 +19,17 @@ SEASON_WAVES = 2
 FAR = 30
 
 
+# A column of which fewer values than this are other than the commonest says too little to learn from.
+FEW = 20
+
+
 def used_columns(values: Array) -> tuple[str, ...]:
-    """Name tmax, and the columns that the training rows (n, 3) have often enough, and with any variation."""
+    """Name tmax, and the columns that the training rows (n, 3) have often enough, and with enough variation."""
     used = ["tmax"]
     for index, column in enumerate(COLUMNS[1:], start=1):
         seen = values[~np.isnan(values[:, index]), index]
-        if len(seen) >= USED_SHARE * len(values) and np.ptp(seen) > 0:
+        _, counts = np.unique(seen, return_counts=True)
+        if len(seen) >= USED_SHARE * len(values) and counts.sum() - counts.max(initial=0) >= FEW:
             used.append(column)
     return tuple(used)
 
@@ -52,15 +57,15 @@ class Features:
     rain: float
 
     @classmethod
-    def fit(cls, days: StationDays, rows: Array) -> "Features":
-        """Learn from the training ``rows`` of ``days``."""
+    def fit(cls, days: StationDays, rows: Array, columns: tuple[str, ...] | None = None) -> "Features":
+        """Learn from the training ``rows`` of ``days``; which ``columns`` to look at too, unless they are given."""
         dates, values = days.dates[rows], days.values[rows]
         tmax, tmin = (Climatology.fit(dates, values[:, column]) for column in (TMAX, TMIN))
         off = tmax.anomaly(dates, values[:, TMAX])
         next_off = tmax.anomaly(dates + ONE_DAY, days.next_tmax[rows])
         rain = np.log1p(values[:, RAIN])
         return cls(
-            used_columns(values),
+            used_columns(values) if columns is None else columns,
             tmax,
             tmin,
             np.unique(day_of_year(dates)),

@@ -83,7 +83,7 @@ class Examples:
     target: Array
 
     @classmethod
-    def of(cls, days: StationDays, rows: Array, recipe: Recipe) -> "Examples":
+    def of(cls, days: StationDays, rows: Array, recipe: Recipe, columns: tuple[str, ...] | None = None) -> "Examples":
         """Make them of ``rows``, which ascend; nothing of the days after the one that follows the last of them is seen.
 
         The features and the scaler are fitted to the same rows.
@@ -92,7 +92,7 @@ class Examples:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
         known = days.part(0, int(rows[-1]) + 2)
-        features = Features.fit(known, rows)
+        features = Features.fit(known, rows, columns)
         raw = features.windows(known, rows, first_rows(known, recipe)[rows], recipe.window)
         scaler = StandardScaler().fit(raw[:, -1])
         guess, spread = features.first_guess(known)
@@ -164,9 +164,13 @@ class Forecaster:
         seed: int = 0,
         on_epoch: Callable[[Epoch], None] | None = None,
         start: Sequence[Parameters] = (),
+        columns: tuple[str, ...] | None = None,
     ) -> "Forecaster":
-        """Train on ``rows``, which ascend; nothing of the days after the one that follows the last of them is seen."""
-        examples = Examples.of(days, rows, recipe)
+        """Train on ``rows``, which ascend; nothing of the days after the one that follows the last of them is seen.
+
+        Which ``columns`` to look at is learned too, unless they are given.
+        """
+        examples = Examples.of(days, rows, recipe, columns)
         weights = trained_members(examples.x, examples.target, recipe, seed, on_epoch, start)
         return cls(recipe, examples.features, examples.scaler, weights, None, days.dates[rows[-1]] + ONE_DAY)
 
@@ -180,8 +184,6 @@ class Forecaster:
         now = m[:, -1]
         prior = TRUST_PRIOR * float((now * now).mean())
         trust = float(np.clip(((now * wanted).sum() + prior) / max(float((now * now).sum()) + prior, 1e-12), 0.0, 1.0))
-        error = wanted - self._place(days, rows, first, guess, spread, trust * m)
-        errors = SeasonalErrors.fit(error / s, days.dates[rows] + ONE_DAY, LOGISTIC)
         typical = float(np.abs(wanted - trust * now).mean())
 
         def widening(column: str, n: int, share: float) -> float:
@@ -196,7 +198,10 @@ class Forecaster:
                 latest, everything = self._shares[:, index]
                 first_gone = max(0.0, widening(column, 1, latest))
                 table[index] = first_gone, max(first_gone, widening(column, self.recipe.recommended_days, everything))
-        return replace(self, odds=Odds(errors, trust, table))
+        # What is missing from these days widens their ranges too, and must not count twice.
+        width = s * self._wider(self._missing(days, rows, first), table)
+        error = (wanted - self._place(days, rows, first, guess, spread, trust * m)) / width
+        return replace(self, odds=Odds(SeasonalErrors.fit(error, days.dates[rows] + ONE_DAY, LOGISTIC), trust, table))
 
     def quantiles(self, days: StationDays, rows: Array) -> Array:
         """Forecast from many issue days at once: the quantiles (n, 199), degC, of tmax on the day after each.
@@ -210,7 +215,7 @@ class Forecaster:
         guess, spread = self.features.first_guess(days)
         m, s = self._answers(days, rows, first)
         place = self._place(days, rows, first, guess, spread, odds.trust * m)
-        width = s * self._wider(self._missing(days, rows, first))
+        width = s * self._wider(self._missing(days, rows, first), odds.widening)
         off = place[:, None] + width[:, None] * odds.errors.on(days.first + (rows + 1) * ONE_DAY)
         return np.asarray(guess[rows, None] + spread[rows, None] * off)
 
@@ -243,7 +248,7 @@ class Forecaster:
             alike = lengths == length
             windows = self.features.windows(days, rows[alike], first[alike], length, without)
             x = _scaled(windows, self.scaler)
-            answers = np.stack([predict_rows(network, member, x) for member in self._members])
+            answers = np.stack([predict_rows(network, member, x) for member in self.members])
             m[alike, longest - length :] = answers[..., 0].mean(axis=0)
             s[alike] = np.exp(answers[:, :, -1, 1]).mean(axis=0)
         return m, s
@@ -298,14 +303,20 @@ class Forecaster:
         first, second = self._weights_of_lags[:2]
         return np.array([[second, first, first], [1 - first, 1.0, 1.0]])
 
-    def _wider(self, missing: Array) -> Array:
-        """Return the factor (n,) of the range where the shares ``missing`` (n, 3) of the columns are."""
+    def _wider(self, missing: Array, widening: Array) -> Array:
+        """Return the factor (n,) of the range where the shares ``missing`` (n, 3) of the columns are; see `Odds`."""
         factor = np.ones(len(missing))
         if missing.any():
             for index in range(len(COLUMNS)):
-                known = [0.0, *self._shares[:, index]], [0.0, *self._odds.widening[index]]
+                known = [0.0, *self._shares[:, index]], [0.0, *widening[index]]
                 factor += np.interp(missing[:, index], *known)
         return factor
+
+    def has_networks_of(self, recipe: Recipe) -> bool:
+        """Whether a training by the recipe could begin with these weights."""
+        return all(
+            getattr(self.recipe, name) == getattr(recipe, name) for name in ("cell", "layers", "hidden", "members")
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -323,7 +334,8 @@ class Forecaster:
         return replace(_network(self.recipe, self.features.n), output="every")
 
     @cached_property
-    def _members(self) -> Sequence[Parameters]:
+    def members(self) -> Sequence[Parameters]:
+        """The parameters of each network."""
         prefixes = [f"member{member}." for member in range(self.recipe.members)]
         return [
             {name.removeprefix(prefix): value for name, value in self.weights.items() if name.startswith(prefix)}

@@ -9,6 +9,7 @@ from models.nn import Array
 
 # Where distributions are kept: 0.005, 0.010, ..., 0.995, enough for any level from 0.05 to 0.99.
 PROBABILITIES = np.arange(1, 200) / 200
+MEDIAN = 99
 
 # The errors of a month are those of the days up to so many days from its middle.
 HALF_WIDTH = 60

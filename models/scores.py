@@ -265,6 +265,13 @@ def pinball_loss(quantiles: Array, probabilities: Array, observed: Array) -> Arr
     return np.asarray(np.maximum(probabilities * difference, (probabilities - 1) * difference).mean(axis=0))
 
 
+def crps_of_days(quantiles: Array, probabilities: Array, observed: Array) -> Array:
+    """Continuous ranked probability score of each forecast, (n,) degC; `crps_from_quantiles` is their mean."""
+    _check_quantiles(quantiles, probabilities, observed)
+    difference = observed[:, None] - quantiles
+    return np.asarray(2 * np.maximum(probabilities * difference, (probabilities - 1) * difference).mean(axis=1))
+
+
 def crps_from_quantiles(quantiles: Array, probabilities: Array, observed: Array) -> float:
     """Continuous ranked probability score, as twice the mean pinball loss over evenly spaced quantiles.
 
@@ -289,7 +296,7 @@ def crps_from_quantiles(quantiles: Array, probabilities: Array, observed: Array)
     Matheson and Winkler (1976), Scoring rules for continuous probability distributions;
     Gneiting and Ranjan (2011), Comparing density forecasts using threshold- and quantile-weighted scoring rules.
     """
-    return float(2 * pinball_loss(quantiles, probabilities, observed).mean())
+    return float(crps_of_days(quantiles, probabilities, observed).mean())
 
 
 def probability_integral_transform(quantiles: Array, probabilities: Array, observed: Array) -> Array:
@@ -352,29 +359,6 @@ def pit_histogram(pit: Array, n_bins: int = 10) -> Array:
         raise ValueError("PIT values must be from 0 to 1")
     counts, _ = np.histogram(pit, bins=n_bins, range=(0, 1))
     return np.asarray(counts / pit.size)
-
-
-def brier_score(probability: Array, occurred: Array) -> float:
-    """Brier score: mean of (probability - occurred)^2, for an event that occurs or does not.
-
-    Parameters
-    ----------
-    probability : (n,) from 0 to 1
-    occurred : (n,) True or 1 where the event occurred, False or 0 where not
-
-    Returns
-    -------
-    float, no unit; 0 is perfect, 0.25 what an even chance always gets
-
-    References
-    ----------
-    Brier (1950), Verification of forecasts expressed in terms of probability, who sums over both classes, the event and
-    its absence, and so has twice this; Wilks (2019), section 9.4.
-    """
-    _check_same_shape(probability=probability, occurred=occurred)
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("the probabilities of the event must be from 0 to 1")
-    return float(((probability - occurred) ** 2).mean())
 
 
 def _error(forecast: Array, observed: Array) -> Array:

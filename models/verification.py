@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from models import scores
-from models.intervals import PROBABILITIES
+from models.intervals import MEDIAN, PROBABILITIES
 from models.nn import Array
 
 SEASONS = {"Dec-Feb": (12, 1, 2), "Mar-May": (3, 4, 5), "Jun-Aug": (6, 7, 8), "Sep-Nov": (9, 10, 11)}
@@ -38,8 +38,7 @@ class Verification:
     @cached_property
     def points(self) -> dict[str, Array]:
         """Name -> (n,) degC, the medians."""
-        middle = len(PROBABILITIES) // 2
-        return {name: quantiles[:, middle] for name, quantiles in self.quantiles.items()}
+        return {name: quantiles[:, MEDIAN] for name, quantiles in self.quantiles.items()}
 
     def interval(self, name: str, level: float) -> tuple[Array, Array]:
         """Return the ends, (n,) degC each, of the central interval of ``level``, on the grid of `PROBABILITIES`."""

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from app.manifest import Manifest
 from models.backtest import Learned
+from models.scores import coverage
 from models.station_days import COLUMNS
 from models.verification import MISSED, WITHIN, Scores
 
@@ -14,7 +15,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 def score_table(manifest: Manifest) -> Table:
     """Lay out the scores, degC, of the days that trained nothing."""
-    days = f" from {manifest.held_out.first} to {manifest.held_out.last}" if manifest.held_out else ""
+    days = f" (issued {manifest.held_out.first} to {manifest.held_out.last})" if manifest.held_out else ""
     return scores_table(
         f"{manifest.station}: tomorrow's tmax on {manifest.rows.held_out} held-out days{days}", manifest.scores
     )
@@ -55,7 +56,7 @@ def calibration_table(learned: Learned) -> Table:
     observed, model = verification.observed, verification.model
     for level in LEVELS:
         low, high = verification.interval(model, level)
-        inside = float(((low <= observed) & (observed <= high)).mean())
+        inside = coverage(low, high, observed)
         table.add_row(
             f"{100 * level:.0f} % interval", f"holds {100 * inside:.1f} %, {(high - low).mean():.1f} degC wide"
         )

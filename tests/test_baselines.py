@@ -35,7 +35,7 @@ def test_the_climatology_knows_its_rows_and_the_day_after_each_alone():
 
 
 def test_the_odds_are_those_of_the_errors():
-    """A forecaster that is always 1 degC too warm has odds that know it; persistence has its own changes."""
+    """The median is the forecast itself, even of one that is always 1 degC too warm; around it are its own errors."""
 
     class TooWarm:
         def points(self, days, rows):
@@ -43,8 +43,9 @@ def test_the_odds_are_those_of_the_errors():
 
     rows, new = ROWS[:1200], ROWS[1200:]
     warm = Baseline(TooWarm()).calibrated(DAYS, rows).quantiles(DAYS, new)
-    np.testing.assert_allclose(warm, np.tile(DAYS.next_tmax[new][:, None], 199), atol=1e-9)
+    np.testing.assert_allclose(warm, np.tile(DAYS.next_tmax[new][:, None] + 1.0, 199), atol=1e-9)
     quantiles = Baseline(Persistence()).calibrated(DAYS, rows).quantiles(DAYS, new)
+    np.testing.assert_allclose(quantiles[:, 99], DAYS.tmax[new], atol=1e-9)
     inside = (quantiles[:, 19] <= DAYS.next_tmax[new]) & (DAYS.next_tmax[new] <= quantiles[:, 179])
     assert inside.mean() == pytest.approx(0.8, abs=0.05)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.climatology import day_of_year, season
-from models.features import Features, bridged, used_columns
+from models.features import FEW, Features, bridged, used_columns
 from models.station_days import COLUMNS, ONE_DAY, StationDays
 from tests.conftest import synthetic_days
 
@@ -42,10 +42,14 @@ def expected_by_hand(off, r):
 
 
 def test_columns_that_say_nothing_are_not_used():
-    days = station_days([1, 2, 3, 4], [0, 1, NAN, NAN], [0, 0, 0, 0])
-    assert used_columns(days.values) == ("tmax", "tmin")
-    assert used_columns(station_days([1, 2, 3, 4], [0, NAN, NAN, NAN], [0, 1, NAN, NAN]).values) == ("tmax", "rain")
-    assert used_columns(station_days([1, 1]).values) == ("tmax",)
+    """Too rarely observed, or too rarely another value than usual."""
+    counting, n = np.arange(100.0), 100
+    often, rarely = (np.where(counting < seen, counting, NAN) for seen in (30, 29))
+    assert used_columns(np.column_stack([counting, often, rarely])) == ("tmax", "tmin")
+    assert used_columns(np.column_stack([counting, rarely, often])) == ("tmax", "rain")
+    enough, few = (np.where(counting < other, counting, 0.0) for other in (FEW + 1, FEW))
+    assert used_columns(np.column_stack([counting, enough, few])) == ("tmax", "tmin")
+    assert used_columns(np.column_stack([counting, few, np.full(n, NAN)])) == ("tmax",)
 
 
 def test_what_is_learned_is_what_is_there():

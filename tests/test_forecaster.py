@@ -566,7 +566,7 @@ class TestTheRangeGrowsWithWhatIsMissing:
         dry = copied(days)
         dry.values[:, RAIN] = NAN
         without = learn("hill", dry, QUICK).forecaster
-        assert (without._wider(self.shares(without, dry)) == 1).all()
+        assert (without._wider(self.shares(without, dry), without.odds.widening) == 1).all()
 
     def test_by_the_share_and_by_nothing_else(self, model, days):
         """The same networks and days with other widenings: the median stays, the width is as they say."""

@@ -14,6 +14,7 @@ from models.quality import (
     naughts,
     outliers,
     rain_streaks,
+    repeats,
     set_aside_the_doubtful,
     spikes,
     streaks,
@@ -73,6 +74,134 @@ def test_a_day_of_fog_at_freezing_point_is_believed():
     assert not found_by(naughts, planted((JANUARY, [TMAX, TMIN], 0.0), days=winter))
 
 
+def copied(source, to, n, days=LONG):
+    """Return the station-days with ``n`` days from row ``source`` entered again from row ``to``."""
+    return planted((slice(to, to + n), slice(None), days.values[source : source + n]), days=days)
+
+
+def repeated(days):
+    """Return the rows whose tmax is found to be that of earlier days; nothing is doubted but what is the same."""
+    rows = [row for f in repeats(days.dates, days.values) if f.column == TMAX for row in f.rows]
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+@pytest.mark.parametrize("n", [365, 366])
+def test_the_last_year_is_appended_as_the_newest(n):
+    record = LONG.part(0, 10 * 365)
+    days = StationDays(record.first, np.concatenate([record.values, record.values[-n:]]))
+    rows = list(range(len(record), len(record) + n))
+    assert found_by(repeats, days) == [(rows, "tmax"), (rows, "tmin"), (rows, "rain")]
+    reason = (
+        f"repeats {record.dates[-n]} to 2024-12-28, value for value, until {days.last}; the limit is 20 observed days"
+    )
+    assert {f.reason for f in repeats(days.dates, days.values)} == {reason}
+
+
+@pytest.mark.parametrize(("source", "to"), [(2016, 2018), (2017, 2020), (2016, 2020), (2017, 2018)])
+def test_a_year_is_entered_again_by_calendar_date_whatever_became_of_the_leap_day(source, to):
+    values = LONG.values.copy()
+    place = {str(date)[5:]: row for row, date in enumerate(LONG.dates) if str(date).startswith(str(source))}
+    expected = set()
+    for row, date in enumerate(LONG.dates):
+        if str(date).startswith(str(to)) and str(date)[5:] in place:
+            values[row] = values[place[str(date)[5:]]]
+            expected.add(row)
+    assert repeated(StationDays(LONG.first, values)) == expected
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_days_that_are_entered_again_are_found_wherever_they_are(data):
+    n = data.draw(st.integers(20, 400), "days")
+    source = data.draw(st.integers(0, len(LONG) - 2 * n), "first")
+    to = data.draw(st.integers(source + n, len(LONG) - n), "again")
+    absent = data.draw(st.sets(st.integers(0, n - 1), max_size=n - 20), "not observed")
+    days = planted(*((source + day, [TMAX, TMIN], NAN) for day in absent))
+    days = copied(source, to, n, days)
+    rows, tmax = repeated(days), days.tmax
+    expected = {to + day for day in range(n) if day not in absent}
+    assert rows >= expected
+    # A day next to the copy may be the same by chance; the days that were copied are believed.
+    assert all(tmax[row] in tmax[max(source - 3, 0) : source + n + 3] for row in rows - expected)
+    assert len(rows - expected) <= 3
+    assert rows.isdisjoint(range(source, source + n - 3))
+    kept, _ = set_aside_the_doubtful(days)
+    assert not doubtful(kept)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 2000),
+    st.integers(2400, 4000),
+    st.integers(20, 366),
+    st.integers(0, 18),
+    st.sampled_from([-0.1, 0.1]),
+)
+def test_days_that_are_much_alike_are_believed(source, to, n, first, difference):
+    days = copied(source, to, n)
+    other = slice(to + first, to + n, 19)
+    assert not repeated(planted((other, TMAX, days.values[other, TMAX] + difference), days=days))
+
+
+def test_what_is_too_short_to_be_a_copy_is_believed():
+    assert not repeated(copied(500, 1000, 19))
+    assert len(repeated(copied(500, 1000, 20))) == 20
+
+
+def test_zero_is_zero_whatever_its_sign():
+    days = planted((510, TMAX, 0.0), (1010, TMAX, -0.0), days=copied(500, 1000, 25))
+    assert repeated(days) == set(range(1000, 1025))
+
+
+def test_of_three_that_are_the_same_the_first_is_believed():
+    days = copied(500, 3000, 31, copied(500, 1500, 31))
+    assert repeated(days) == {*range(1500, 1531), *range(3000, 3031)}
+    assert all("repeats 2016-05-15 to 2016-06-14" in f.reason for f in repeats(days.dates, days.values))
+
+
+def test_a_copy_of_days_of_which_some_are_a_copy():
+    days = copied(1500, 3000, 60, copied(500, 1500, 31))
+    assert repeated(days) == {*range(1500, 1531), *range(3000, 3060)}
+    assert [f.reason[8:32] for f in repeats(days.dates, days.values) if f.column == TMAX] == [
+        "2016-05-15 to 2016-06-14",
+        "2016-05-15 to 2016-06-14",
+        "2019-03-12 to 2019-04-09",
+    ]
+
+
+def test_a_value_that_was_corrected_in_the_copy_is_believed():
+    days = planted((1030, TMAX, 1.23), (1005, TMIN, -1.23), (1045, RAIN, 1.23), days=copied(500, 1000, 60))
+    assert repeated(days) == {*range(1000, 1030), *range(1031, 1060)}
+    kept, _ = set_aside_the_doubtful(days)
+    believed = np.argwhere(np.isfinite(kept.values[1000:1060]))
+    assert believed.tolist() == [[5, TMIN], [30, TMAX], [30, TMIN], [30, RAIN], [45, RAIN]]
+
+
+def test_only_the_columns_that_repeat_are_doubted():
+    tmax_alone = planted((slice(1000, 1060), TMAX, LONG.values[500:560, TMAX]))
+    assert found_by(repeats, tmax_alone) == [(list(range(1000, 1060)), "tmax")]
+    dry_but = planted((slice(None), RAIN, 0.0), (510, RAIN, 3.0), (1020, RAIN, 4.0), days=tmax_alone)
+    assert found_by(repeats, dry_but) == [(list(range(1000, 1060)), "tmax")]
+    without_rain = planted((slice(None), RAIN, NAN), days=copied(500, 1000, 60))
+    assert [column for _, column in found_by(repeats, without_rain)] == ["tmax", "tmin"]
+    dry = planted((slice(None), RAIN, 0.0), days=copied(500, 1000, 60))
+    assert [column for _, column in found_by(repeats, dry)] == ["tmax", "tmin", "rain"]
+
+
+@pytest.mark.parametrize(("values", "found"), [([30, 31, 32, 33, 34], False), ([30, 31, 32, 33, 34, 35], True)])
+def test_a_few_values_may_repeat_by_chance(values, found):
+    tmax = np.resize(np.random.default_rng(0).permutation(np.resize(values, 25)), 25)
+    days = planted((slice(500, 525), TMAX, tmax), (slice(1000, 1025), TMAX, tmax))
+    assert bool(repeated(days)) == found
+
+
+def test_whole_degrees_in_the_tropics_are_no_copies():
+    days = tropical()
+    assert not repeated(days)
+    assert not repeated(planted((slice(3000, 3400), [TMAX, TMIN], 25.0), days=days))
+
+
 @pytest.mark.parametrize("column", [TMAX, TMIN])
 def test_a_streak_is_counted_in_observed_days(column):
     days = planted((slice(500, 522), column, 12.3), (slice(505, 507), column, NAN))
@@ -80,6 +209,14 @@ def test_a_streak_is_counted_in_observed_days(column):
     assert found_by(streaks, days) == [(rows, COLUMNS[column])]
     (finding,) = streaks(days.dates, days.values)
     assert finding.reason == "the same on 20 observed days in a row, from 2016-05-15 to 2016-06-05; the limit is 20"
+
+
+def test_streaks_do_not_hide_each_other():
+    """Three of 21 days are a large share of the streaks of 150 days; a value that never changes is all there is."""
+    days = planted(*((slice(start, start + 21), TMAX, 12.3 + start) for start in (510, 550, 590))).part(500, 650)
+    assert len(streaks(days.dates, days.values)) == 3
+    still = StationDays(days.first, np.full_like(days.values, 10.0))
+    assert {len(finding.rows) for finding in streaks(still.dates, still.values)} == {150}
 
 
 def test_a_short_streak_is_believed():
@@ -292,7 +429,7 @@ WRONG = {
         "2010-03-07 tmax",
         "2010-06-06 tmin",
     ],
-    "valdez_ak_us": ["1946-08-10 tmin"],
+    "valdez_ak_us": ["1921-01-01 tmax", "1921-01-01 tmin", "1921-01-01 rain", "1946-08-10 tmin"],
 }
 
 
@@ -302,3 +439,13 @@ def test_real_records(station):
     days = read_record(SHARED / f"data/stations/{station}.csv").days
     _, listed = set_aside_the_doubtful(days)
     assert [f"{s.date} {s.column}" for s in listed] == WRONG.get(station, [])
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the records are not part of the project")
+def test_the_one_copy_of_the_real_records():
+    found = []
+    for path in sorted(SHARED.glob("data/stations/*.csv")):
+        days = read_record(path).days
+        found += [(path.stem, f.column, f.reason) for f in repeats(days.dates, days.values)]
+    same = "repeats 1920-01-01 to 1920-01-{}, value for value, until 1921-01-{}; the limit is 20 observed days"
+    assert found == [("valdez_ak_us", column, same.format(*[29 - (column == TMIN)] * 2)) for column in range(3)]

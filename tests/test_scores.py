@@ -186,13 +186,6 @@ def test_pit_histogram():
     np.testing.assert_array_equal(scores.pit_histogram(np.array([0.55, 0.55])), np.eye(10)[5])
 
 
-def test_brier_score():
-    # (0.9 - 1)^2 = 0.01, (0.5 - 0)^2 = 0.25, (0 - 1)^2 = 1
-    probability = np.array([0.9, 0.5, 0.0])
-    assert scores.brier_score(probability, np.array([True, False, True])) == pytest.approx(1.26 / 3)
-    assert scores.brier_score(probability, np.array([1, 0, 1])) == pytest.approx(1.26 / 3)
-
-
 # Of any forecasts
 
 
@@ -341,14 +334,6 @@ def test_pit_histogram_shows_what_is_wrong_with_the_odds():
     assert (np.diff(too_warm) < 0).all()
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=50), st.floats(0, 1))
-def test_no_constant_probability_beats_the_frequency(occurred, other):
-    occurred = np.array(occurred)
-    best = scores.brier_score(np.full(len(occurred), occurred.mean()), occurred)
-    assert best <= scores.brier_score(np.full(len(occurred), other), occurred) + 1e-12
-    assert best == pytest.approx(occurred.mean() * (1 - occurred.mean()))
-
-
 # Of another package
 
 
@@ -380,13 +365,6 @@ def test_interval_score_agrees_with_scoringrules(level):
     assert scores.interval_score(low, high, observed, level) == pytest.approx(expected, rel=1e-12)
 
 
-def test_brier_score_agrees_with_scoringrules():
-    rng = np.random.default_rng(5)
-    probability, occurred = rng.random(300), rng.integers(0, 2, 300)
-    expected = scoringrules.brier_score(occurred, probability).mean()
-    assert scores.brier_score(probability, occurred) == pytest.approx(expected, rel=1e-12)
-
-
 # What is refused
 
 POINT_SCORES = [
@@ -399,9 +377,13 @@ POINT_SCORES = [
     lambda forecast, observed: scores.share_missed_by(forecast, observed, 1.0),
     lambda forecast, observed: scores.coverage(forecast, forecast, observed),
     lambda forecast, observed: scores.interval_score(forecast, forecast, observed, 0.8),
-    scores.brier_score,
 ]
-QUANTILE_SCORES = [scores.pinball_loss, scores.crps_from_quantiles, scores.probability_integral_transform]
+QUANTILE_SCORES = [
+    scores.pinball_loss,
+    scores.crps_from_quantiles,
+    scores.crps_of_days,
+    scores.probability_integral_transform,
+]
 
 
 @pytest.mark.parametrize("score", POINT_SCORES)
@@ -458,8 +440,3 @@ def test_interval_score_refuses_an_impossible_level_and_crossed_ends():
             scores.interval_score(low, high, low, level)
     with pytest.raises(ValueError, match="low end above its high end"):
         scores.interval_score(high, low, low, 0.8)
-
-
-def test_brier_score_refuses_percentages():
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        scores.brier_score(np.array([90.0]), np.array([True]))

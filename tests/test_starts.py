@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from app.history import digest
 from app.readers import Record
-from app.starts import start_for
+from app.starts import FOLDER, start_digest, start_for, start_name
 from app.training import train_station
 from models.backtest import learn
 from models.nn import RecurrentNetwork
@@ -65,3 +66,20 @@ def test_members_that_begin_at_random_differ(trained):
     weights = trained.learned.forecaster.weights
     assert QUICK.start == "random"
     assert not np.allclose(weights["member0.layer0.W"], weights["member1.layer0.W"])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
+def test_a_damaged_start_is_named(tmp_path, content):
+    (tmp_path / start_name(Recipe())).write_bytes(content)
+    with pytest.raises(ValueError, match=r"start-gru-32.npz does not hold weights"):
+        start_for(Recipe(), tmp_path)
+
+
+def test_the_manifest_says_where_the_networks_began():
+    record = Record("hill", synthetic_days(400))
+    drawn, pooled = (
+        train_station("hill", record, Recipe(epochs=1, members=1, start=start), seed=0).manifest.start
+        for start in ("random", "pooled")
+    )
+    assert drawn is None
+    assert pooled == start_digest(Recipe()) == digest((FOLDER / start_name(Recipe())).read_bytes())

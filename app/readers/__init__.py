@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.readers.plain_csv import read_plain_csv
+from app.readers.plain_csv import read_plain_csv, station_name
 from app.readers.record import Record, RecordError, checked
 from models.station_days import Units
 
@@ -26,4 +26,4 @@ def read_record(path: Path, record_format: str = "auto", units: Units = "metric"
     return checked(path, reader(path, units))
 
 
-__all__ = ["READERS", "Record", "RecordError", "read_record"]
+__all__ = ["READERS", "Record", "RecordError", "read_record", "station_name"]

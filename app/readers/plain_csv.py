@@ -31,7 +31,7 @@ def read_plain_csv(path: Path, units: Units) -> Record:
         for column, value in zip(COLUMNS, row, strict=True)
         if np.isfinite(value)
     )
-    return Record(_station_name(path), StationDays.on_calendar(dates[~repeated], values[~repeated]), set_aside)
+    return Record(station_name(path), StationDays.on_calendar(dates[~repeated], values[~repeated]), set_aside)
 
 
 def _read_cells(path: Path) -> pd.DataFrame:
@@ -84,6 +84,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> Array:
     return numbers
 
 
-def _station_name(path: Path) -> str:
+def station_name(path: Path) -> str:
+    """Return the name that a file's own suggests for its station."""
     name = re.sub(r"[^a-z0-9_.-]+", "_", path.stem.lower()).lstrip("_.-")
     return name[:64] or "station"

@@ -105,7 +105,7 @@ def _span(v: Verification) -> str:
 
 
 def _headline(v: Verification) -> str:
-    """Return the four numbers that most people want."""
+    """Return the numbers that most people want."""
     tiles = [
         (f"{mean_absolute_error(v, v.model):.2f} °C", "off on average"),
         *(_saved(reference, skill(reference)(v, v.model)) for reference in ("persistence", "climatology")),
