@@ -1,6 +1,8 @@
 """Files that are whole or not there."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -31,8 +33,19 @@ def sync_folder(path: Path) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put a file in the place of another, or where there was none: a reader sees the old one or the new one, whole."""
+    with replacing(path, content):
+        pass
+
+
+@contextmanager
+def replacing(path: Path, content: bytes) -> Iterator[None]:
+    """Write a file aside, do what the block does, and only then put it in its place; an error leaves the old one."""
     aside = path.with_name(f".{path.name}.new")
-    aside.unlink(missing_ok=True)
-    write_through(aside, content)
-    aside.replace(path)
+    aside.unlink(missing_ok=True)  # of a writer that died
+    try:
+        write_through(aside, content)
+        yield
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     sync_folder(path.parent)

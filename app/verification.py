@@ -16,7 +16,8 @@ def verify(store: Store, station: str) -> list[str]:
             digests[version] = manifest.sha256
             from_state(state)
         except ValueError as error:
-            problems.append(f"{station} {version}: {error}")
+            if version in store.versions(station):  # it may have been pruned meanwhile
+                problems.append(f"{station} {version}: {error}")
     try:
         entries, champion = _history_and_champion(store, station)
     except (ValueError, OSError) as error:
