@@ -1,11 +1,13 @@
-# One image serves and retrains. Build: docker build -t tmax-tomorrow .
+# One image serves and retrains. Build: docker build -t tmax-tomorrow . (with --build-arg EXTRA=dask or ray: also as a
+# worker of such a cluster)
 
 # The whole image, because it has a C compiler.
 FROM python:3.13 AS build
+ARG EXTRA=train
 WORKDIR /opt/tmax
-COPY requirements-train.txt Makefile ./
+COPY requirements-$EXTRA.txt Makefile ./
 RUN python -m venv .venv \
- && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-train.txt
+ && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-$EXTRA.txt
 COPY models models
 RUN make models/nn/steps.so
 

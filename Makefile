@@ -38,18 +38,21 @@ format: $(VENV)/installed-test ## put the code into its standard form
 
 bench: $(BENCH)/installed $(STEPS) ## the benchmark tables, beside the peers (WEATHER=clean_weather.csv adds the study)
 	@$(BENCH)/bin/python -m scripts.benchmark $(if $(WEATHER),--weather $(WEATHER))
+	@$(BENCH)/bin/python -m scripts.benchmark_retrain
 
 # PyTorch ends the benchmark's list by hand: a resolution would add gigabytes for graphics cards. The hash is that of the
 # CPU build for Linux on x86-64 and Python 3.11, so that no other can be installed.
 TORCH := torch==2.13.0 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
-# The four lists are cut from one resolution (the last one constrains the others), so that they agree in every version.
+# The six lists are cut from one resolution (the last one constrains the others), so that they agree in every version.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(VENV)/installed-test ## resolve the dependencies anew
 	$(LOCK) --upgrade --all-extras --output-file $(VENV)/all.txt
 	$(LOCK) --constraint $(VENV)/all.txt --output-file requirements.txt
 	$(LOCK) --constraint $(VENV)/all.txt --extra train --output-file requirements-train.txt
-	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra test --output-file requirements-test.txt
-	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra bench --output-file requirements-bench.txt
+	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra dask --output-file requirements-dask.txt
+	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra ray --output-file requirements-ray.txt
+	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra dask --extra test --output-file requirements-test.txt
+	$(LOCK) --constraint $(VENV)/all.txt --extra train --extra dask --extra bench --output-file requirements-bench.txt
 	@sed -i '/^    #   -c /d' requirements*.txt
 	@printf '%s \\\n    --hash=sha256:%s\n' $(TORCH) >> requirements-bench.txt
 

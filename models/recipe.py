@@ -24,10 +24,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Where the networks begin: with weights learned from many stations, where there are any for them, or at random.
     start: Literal["pooled", "random"] = "pooled"
     epochs: Annotated[int, Meta(ge=1, le=10_000)] = 8
-    # How a retraining begins: like the first training; or with the weights of the champion, for fewer epochs and with
-    # the champion's odds, until these are so many days old.
+    # How a retraining begins: like the first training; or with the weights of the champion, in fewer and smaller steps
+    # and with the champion's odds, until these are so many days old.
     retrain: Literal["cold", "warm"] = "cold"
     warm_epochs: Annotated[int, Meta(ge=1, le=10_000)] = 2
+    warm_learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-4
     odds_days: Annotated[int, Meta(ge=0)] = 365
     # What a challenger that is not worse than the champion must be to take its place: better by this share of the
     # CRPS, or fresher by this many days.

@@ -1,16 +1,26 @@
 """Tables that more than one script prints."""
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.table import Table
 
 from app.manifest import Manifest
+from app.rounds import Outcome, counts, cpu_seconds, reason
 from models.backtest import Learned
+from models.challenge import CHALLENGER, CHAMPION
 from models.scores import coverage
 from models.station_days import COLUMNS
 from models.verification import MISSED, WITHIN, Scores
 
 # Levels whose coverage is shown.
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+
+# Of more stations than these only those are listed that came to something.
+MANY = 100
+
+# A longer name may be folded, so that there is room for the numbers.
+LONG_NAME = 24
 
 
 def score_table(manifest: Manifest) -> Table:
@@ -67,6 +77,44 @@ def calibration_table(learned: Learned) -> Table:
                 table.add_row(
                     f"wider by, without {column}", f"{latest:.0f} % on the last day, {everything:.0f} % on all"
                 )
+    return table
+
+
+def retraining_table(outcomes: Sequence[Outcome]) -> Table:
+    """Lay out what came of each station, with those last that failed; below it, how many came to what.
+
+    Scores are those on the judged days, degC; the skill is the challenger's, against persistence. Of many stations
+    those that were unchanged or whose champion was kept are only counted.
+    """
+    order = ("unchanged", "kept", "promoted", "failed")
+    quiet = order[:2] if len(outcomes) > MANY else ()
+    listed = [
+        o for o in sorted(outcomes, key=lambda o: (order.index(o.decision), o.station)) if o.decision not in quiet
+    ]
+    table = Table(box=box.SIMPLE_HEAD, padding=0, caption_justify="left", caption_style="")
+    copied = all(len(outcome.station) <= LONG_NAME for outcome in listed)
+    table.add_column("station", no_wrap=copied, overflow="fold")
+    for heading, width in {"champion\nMAE  CRPS": 10, "challenger\nMAE  CRPS": 12, "skill": 8}.items():
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
+    table.add_column("decision", no_wrap=True)
+    table.add_column("CPU s", justify="right", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for outcome in listed:
+        champion, challenger = (outcome.scores.get(name) for name in (CHAMPION, CHALLENGER))
+        table.add_row(
+            outcome.station,
+            *(f"{scores.mae:.2f} {scores.crps:5.2f}" if scores else "" for scores in (champion, challenger)),
+            f"{100 * challenger.skill:.1f} %" if challenger else "",
+            outcome.decision,
+            f"{outcome.seconds:.1f}",
+            reason(outcome),
+        )
+    found = counts(outcomes)
+    summary = (
+        f"{', '.join(f'{n} {decision}' for decision, n in found.items())}; {cpu_seconds(outcomes):.0f} CPU-seconds"
+    )
+    unlisted = " and ".join(f"{found[decision]} {decision}" for decision in quiet if found[decision])
+    table.caption = f"{unlisted} are not listed\n{summary}" if unlisted else summary
     return table
 
 

@@ -25,3 +25,26 @@ scheme.addEventListener("change", () => drawn.forEach((plot) => draw(plot, schem
 // Paper is light, and has all of them.
 addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, false)));
 addEventListener("afterprint", () => plots.forEach((plot) => draw(plot, scheme.matches)));
+
+// A press on a heading sorts by its column, another one the other way round; cells that are empty stay last.
+const number = (text) => Number(text.replace("\u2212", "-").replace(/,| %$/g, ""));
+const names = new Intl.Collator(undefined, {numeric: true}).compare;
+
+function sort(heading) {
+  const table = heading.closest("table");
+  const rows = [...table.tBodies[0].rows].map((row) => [row.cells[heading.cellIndex].textContent, row]);
+  const numeric = rows.every(([text]) => !Number.isNaN(number(text)));
+  const compare = numeric ? (a, b) => number(a) - number(b) : names;
+  const order = heading.ariaSort === "ascending" ? "descending" : "ascending";
+  const sign = order === "ascending" ? 1 : -1;
+  rows.sort(([a], [b]) => !a - !b || sign * compare(a, b));
+  for (const other of table.tHead.rows[0].cells) other.ariaSort = other === heading ? order : null;
+  table.tBodies[0].append(...rows.map(([, row]) => row));
+}
+
+for (const heading of document.querySelectorAll(".sortable thead th")) {
+  const button = document.createElement("button");
+  button.append(...heading.childNodes);
+  button.addEventListener("click", () => sort(heading));
+  heading.append(button);
+}

@@ -1,6 +1,7 @@
 """The page itself: nothing on it is fetched from anywhere, so it can be mailed, kept and opened offline."""
 
 import json
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _FOLDER = Path(__file__).parent
 # The browser is told to fetch nothing either, whatever the plot library may try.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
-_GLOSSARY = {
+GLOSSARY = {
     "Persistence": "the forecast that tomorrow will be like today.",
     "Climatology": "the forecast that tomorrow will be as usual at this time of the year.",
     "MAE": "mean absolute error: how far off the forecast was on average.",
@@ -54,6 +55,18 @@ def backtest_report(
             raise ValueError(f"there is nothing to report for {verification.station}: it has no days")
     sections = "\n".join(_section(number, v) for number, v in enumerate(verifications, 1))
     stations = f'<section class="overview">\n<h2>Stations</h2>\n{overview(verifications)}\n</section>\n'
+    return html_page(title, f"{stations if len(verifications) > 1 else ''}{sections}", GLOSSARY)
+
+
+def html_page(title: str, body: str, glossary: Mapping[str, str]) -> str:
+    """Return a page: its style, its heading, what is in it, and what makes it draw itself.
+
+    Parameters
+    ----------
+    title : plain text
+    body : HTML
+    glossary : word -> what it means, HTML; below the body
+    """
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -68,8 +81,8 @@ def backtest_report(
 <body>
 <main>
 <h1>{escape(title)}</h1>
-{stations if len(verifications) > 1 else ""}{sections}
-{_glossary()}
+{body}
+{_glossary(glossary)}
 <noscript><p>The figures need JavaScript; it is in this file, nothing is fetched.</p></noscript>
 </main>
 <script>{get_plotlyjs()}</script>
@@ -81,15 +94,24 @@ const DARK = {json.dumps(DARK)};
 """
 
 
+def tiles(numbers: Iterable[tuple[str, str]]) -> str:
+    """Return the numbers that most people want, each with what it is."""
+    items = "".join(f"<li><b>{number}</b> {text}</li>\n" for number, text in numbers)
+    return f'<ul class="tiles">\n{items}</ul>'
+
+
+def drawn(chosen: Iterable[Figure]) -> str:
+    """Return figures, which draw themselves when they come into view."""
+    plots = "\n".join(_figure(figure) for figure in chosen)
+    return f'<div class="figures">\n{plots}\n</div>'
+
+
 def _section(number: int, v: Verification) -> str:
-    plots = "\n".join(_figure(figure) for figure in figures(v))
     return f"""<section id="station-{number}">
 <h2>{escape(v.station)}</h2>
 <p class="span">{_span(v)}</p>
 {_headline(v)}
-<div class="figures">
-{plots}
-</div>
+{drawn(figures(v))}
 <h3>Scores</h3>
 {score_table(v)}
 <details>
@@ -105,15 +127,14 @@ def _span(v: Verification) -> str:
 
 
 def _headline(v: Verification) -> str:
-    """Return the numbers that most people want."""
-    tiles = [
-        (f"{mean_absolute_error(v, v.model):.2f} °C", "off on average"),
-        *(_saved(reference, skill(reference)(v, v.model)) for reference in ("persistence", "climatology")),
-        (percent(within(2.0)(v, v.model)), "within 2 °C"),
-        (percent(coverage(0.8)(v, v.model)), "within the 80 % range"),
-    ]
-    items = "".join(f"<li><b>{number}</b> {text}</li>\n" for number, text in tiles)
-    return f'<ul class="tiles">\n{items}</ul>'
+    return tiles(
+        [
+            (f"{mean_absolute_error(v, v.model):.2f} °C", "off on average"),
+            *(_saved(reference, skill(reference)(v, v.model)) for reference in ("persistence", "climatology")),
+            (percent(within(2.0)(v, v.model)), "within 2 °C"),
+            (percent(coverage(0.8)(v, v.model)), "within the 80 % range"),
+        ]
+    )
 
 
 def _saved(reference: str, skill: float) -> tuple[str, str]:
@@ -130,6 +151,6 @@ def _figure(figure: Figure) -> str:
 </figure>"""
 
 
-def _glossary() -> str:
-    terms = "".join(f"<dt>{term}</dt><dd>{text}</dd>\n" for term, text in _GLOSSARY.items())
+def _glossary(glossary: Mapping[str, str]) -> str:
+    terms = "".join(f"<dt>{term}</dt><dd>{text}</dd>\n" for term, text in glossary.items())
     return f"<details>\n<summary>What the words mean</summary>\n<dl>\n{terms}</dl>\n</details>"

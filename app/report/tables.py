@@ -107,7 +107,7 @@ SCORES = (
 def score_table(verification: Verification) -> str:
     """Return the table of every forecaster's scores; the best of each row is bold."""
     names = list(verification.quantiles)
-    return _table(["Score", *map(escape, names)], [_row(score, verification, names) for score in SCORES])
+    return table(["Score", *map(escape, names)], [_row(score, verification, names) for score in SCORES])
 
 
 def season_table(verification: Verification) -> str:
@@ -115,14 +115,14 @@ def season_table(verification: Verification) -> str:
     parts = {"All days": verification, **verification.seasons()}
     rows = [[score.label, *(score.show(score.of(v, v.model)) for v in parts.values())] for score in SCORES]
     days = ["Days", *(f"{len(v.issued):,}" for v in parts.values())]
-    return _table(["Score", *parts], [days, *rows])
+    return table(["Score", *parts], [days, *rows])
 
 
 def overview(verifications: list[Verification]) -> str:
     """Return the table of the stations, each linked to its section."""
     head = ["Station", "Days", "MAE,&nbsp;°C", "Skill against persistence", "Skill against climatology"]
     head += ["Within 2&nbsp;°C", "CRPS,&nbsp;°C", "80&nbsp;% range: coverage", "80&nbsp;% range: width,&nbsp;°C"]
-    return _table(head, [_station(number, v) for number, v in enumerate(verifications, 1)])
+    return table(head, [_station(number, v) for number, v in enumerate(verifications, 1)])
 
 
 def _station(number: int, v: Verification) -> list[str]:
@@ -150,7 +150,8 @@ def _row(score: Score, verification: Verification, names: list[str]) -> list[str
     return [score.label, *cells]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table of HTML cells, whose first column names the rows."""
     titles = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{label}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'

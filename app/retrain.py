@@ -1,0 +1,222 @@
+"""Retraining: a challenger for each station, and the champion's place for those that earn it.
+
+What is sent to a worker and what it sends back are plain values; only the driver reads and writes the store.
+"""
+
+import fcntl
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from app.files import make_folder, replace_file
+from app.history import digest
+from app.manifest import Judged, Manifest, Span
+from app.readers import Record, read_record, station_name
+from app.rounds import Outcome
+from app.starts import start_digest, start_for
+from app.store import Store, StoreError
+from app.training import manifest_of, scored_by, train_station
+from models.challenge import Challenge, challenge
+from models.formats import from_state
+from models.recipe import Recipe
+from models.station_days import ONE_DAY, Units
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How stations are retrained; ``force``: what is trained is promoted, without being judged."""
+
+    recipe: Recipe
+    seed: int = 0
+    record_format: str = "auto"
+    units: Units = "metric"
+    force: bool = False
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a worker needs to know.
+
+    Attributes
+    ----------
+    name, content : of the file with the record
+    version, state, manifest : of the champion, where there is one
+    """
+
+    station: str
+    name: str
+    content: bytes
+    plan: Plan
+    version: str | None = None
+    state: dict[str, Any] | None = None
+    manifest: Manifest | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a worker sends back: the outcome, and the model where it is to be promoted."""
+
+    outcome: Outcome
+    state: dict[str, Any] | None = None
+    manifest: Manifest | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The file ``retrain.json`` of a station: what was decided last, of which record; it is not done again."""
+
+    file: str
+    content: str
+    plan: Plan
+    decision: str
+    reason: str
+
+
+def retrain_station(task: Task) -> Answer:
+    """Read a record, train a challenger and have it judged.
+
+    Raises
+    ------
+    ValueError, ArithmeticError : where the record can't be read or is too short, or the training diverges
+    """
+    began, plan = time.process_time(), task.plan
+    record = _read(task)
+    if plan.force:
+        trained = train_station(task.station, record, plan.recipe, plan.seed)
+        outcome = Outcome(task.station, "promoted", "forced", task.version, start="cold", seconds=_since(began))
+        return Answer(outcome, trained.learned.forecaster.to_state(), trained.manifest)
+    champion = from_state(task.state) if task.state else None
+    warm = plan.recipe.retrain == "warm" and _odds_are_fresh(task, record)
+    found = challenge(task.station, record.days, plan.recipe, plan.seed, champion, warm, start=start_for(plan.recipe))
+    judged = _judged(found)
+    outcome = Outcome(
+        task.station,
+        "promoted" if found.verdict.promote else "kept",
+        found.verdict.reason,
+        task.version,
+        judged=judged.days if judged else None,
+        scores=judged.scores if judged else {},
+        start=None if not judged else "cold" if found.learned else "warm",
+        seconds=_since(began),
+    )
+    if not found.forecaster:
+        return Answer(outcome)
+    manifest = manifest_of(
+        task.station, record, found.forecaster, plan.seed, found.set_aside, judged=judged, **_scored(task, found)
+    )
+    return Answer(outcome, found.forecaster.to_state(), manifest)
+
+
+def tasks(store: Store, files: Iterable[Path], plan: Plan) -> Iterator[Task | Outcome]:
+    """Yield for each file what a worker is to do, or what is known without one."""
+    done = {(a.file, a.content): (station, a) for station, a in _attempts(store)}
+    names: dict[str, Path] = {}
+    for path in files:
+        station = station_name(path)
+        try:
+            if station in names:
+                raise StoreError(f"{path} and {names[station]} are both of a station {station!r}: rename one")
+            names[station] = path
+            content = path.read_bytes()
+            _, before = done.get((path.name, digest(content)), (None, None))
+            champion = store.champion(station) if store.champion_file(station).exists() else None
+            if before and champion and before.plan == plan and not plan.force:
+                yield Outcome(station, "unchanged", f"{before.decision} before: {before.reason}", champion)
+                continue
+            state, manifest = store.load(station, champion) if champion else (None, None)
+            yield Task(station, path.name, content, plan, champion, state, manifest)
+        except (ValueError, OSError) as error:
+            yield Outcome(station, "failed", str(error))
+
+
+def settle(store: Store | None, task: Task, answer: Answer | Exception) -> Outcome:
+    """Publish and promote the model that a worker sent back, where it is to be, and note the attempt.
+
+    What goes wrong with a station is its outcome. Without a store nothing is kept.
+    """
+    if isinstance(answer, Exception):
+        return Outcome(task.station, "failed", _told(answer), task.version)
+    if store is None:
+        return answer.outcome
+    try:
+        outcome = answer.outcome
+        if answer.state is not None and answer.manifest is not None:
+            version = store.publish(task.station, answer.state, answer.manifest)
+            store.promote(task.station, version, f"retrained: {outcome.reason}", over=task.version)
+            outcome = msgspec.structs.replace(outcome, version=version)
+        attempt = Attempt(task.name, digest(task.content), task.plan, outcome.decision, outcome.reason)
+        make_folder(store.root / task.station)
+        replace_file(store.root / task.station / "retrain.json", msgspec.json.encode(attempt))
+    except (ValueError, OSError) as error:
+        return msgspec.structs.replace(answer.outcome, decision="failed", reason=_told(error))
+    return outcome
+
+
+@contextmanager
+def only_one(store: Store) -> Iterator[None]:
+    """Keep a second retraining off the store, until this one ends or dies.
+
+    Raises
+    ------
+    StoreError : where there is another one
+    """
+    make_folder(store.root)
+    with (store.root / ".retrain.lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"another retraining is at work on {store.root}") from None
+        yield
+
+
+def _told(error: Exception) -> str:
+    """Return an error in a line; of one that nobody foresaw, with its kind."""
+    line = " ".join(str(error).split())
+    return line if isinstance(error, ValueError | ArithmeticError | OSError) else f"{type(error).__name__}: {line}"
+
+
+def _read(task: Task) -> Record:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / task.name
+        file.write_bytes(task.content)
+        try:
+            return read_record(file, task.plan.record_format, task.plan.units)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(file), task.name)) from None
+
+
+def _since(began: float) -> float:
+    return round(time.process_time() - began, 3)
+
+
+def _odds_are_fresh(task: Task, record: Record) -> bool:
+    if task.manifest is None or task.manifest.held_out is None:
+        return False
+    age = record.days.last - np.datetime64(task.manifest.held_out.last)
+    return bool(age <= task.plan.recipe.odds_days * ONE_DAY)
+
+
+def _judged(found: Challenge) -> Judged | None:
+    if found.verification is None:
+        return None
+    issued = found.verification.issued
+    return Judged(Span(str(issued[0]), str(issued[-1])), found.verdict.reason, found.verification.scores())
+
+
+def _scored(task: Task, found: Challenge) -> dict[str, Any]:
+    """Return where the odds come from: this training, or the champion's."""
+    if found.learned:
+        return scored_by(found.learned) | {"start": start_digest(found.learned.forecaster.recipe)}
+    before = task.manifest
+    names = ("rows", "scores", "held_out", "scores_by_season")
+    return {name: getattr(before, name) for name in names} | {"start": before.sha256 if before else None}
+
+
+def _attempts(store: Store) -> Iterator[tuple[str, Attempt]]:
+    for file in store.root.glob("*/retrain.json"):
+        try:
+            yield file.parent.name, msgspec.json.decode(file.read_bytes(), type=Attempt)
+        except (msgspec.MsgspecError, UnicodeDecodeError, OSError):
+            continue  # what can't be read is done again
