@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -52,7 +52,7 @@ def run(
     backend: Backend = "loky",
     jobs: int = 1,
     scheduler: str | None = None,
-) -> Iterator[tuple[Task, Result | Exception]]:
+) -> Generator[tuple[Task, Result | Exception], None, None]:
     """Yield each task with its result, or with the exception that it raised, as they end, in any order.
 
     Tasks are taken as workers need them, a few ahead of the results. A task whose worker dies is repeated. An exception

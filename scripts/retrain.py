@@ -4,6 +4,7 @@ import glob
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -65,10 +66,12 @@ def retrain(
     The station is named by its file. A challenger is judged beside the champion on the days that neither has seen. What
     is finished is kept when the work is interrupted, and the next run goes on from there.
     """
+    if scheduler and backend == "loky":
+        raise click.UsageError("--scheduler is for --backend dask or ray")
     files = records(data)
     plan = Plan(recipe, seed, record_format, units, force)
     outcomes: list[Outcome] = []
-    began, interrupted = datetime.now(UTC), False
+    began, stopped = datetime.now(UTC), ""
     with only_one(store), Stations(len(files)) as progress:
 
         def note(outcome: Outcome) -> None:
@@ -83,10 +86,13 @@ def retrain(
                     note(item)
 
         try:
-            for task, answer in run(retrain_station, changed(), backend, jobs, scheduler):
-                note(settle(None if dry_run else store, task, answer))
+            with closing(run(retrain_station, changed(), backend, jobs, scheduler)) as answers:
+                for task, answer in answers:
+                    note(settle(None if dry_run else store, task, answer))
         except KeyboardInterrupt:
-            interrupted = True
+            stopped = "interrupted"
+        except ValueError as error:  # of the backend; what goes wrong with a station is an outcome
+            stopped = str(error)
     seconds = (datetime.now(UTC) - began).total_seconds()
     output.print(retraining_table(outcomes))
     if report:
@@ -95,13 +101,12 @@ def retrain(
         replace_file(json, outcomes_json(outcomes, began, seconds))
     failures = sum(outcome.decision == "failed" for outcome in outcomes)
     if metrics:
-        write_metrics(metrics, outcomes, began, seconds, success=not interrupted and failures <= max_failures)
+        write_metrics(metrics, outcomes, began, seconds, success=not stopped and failures <= max_failures)
     if dry_run:
         messages.print("dry run: the store is as it was")
-    if interrupted:
-        raise click.ClickException(
-            f"interrupted after {len(outcomes)} of {len(files)}; the next run goes on from there"
-        )
+    if stopped:
+        done = f"{len(outcomes)} of {len(files)} stations are done, and the next run goes on from there"
+        raise click.ClickException(f"{stopped}; {done}")
     if failures > max_failures:
         raise click.ClickException(f"{failures} of {len(files)} stations failed; --max-failures is {max_failures}")
 

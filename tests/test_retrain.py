@@ -309,3 +309,13 @@ def test_what_was_finished_is_kept_and_the_next_run_goes_on(tmp_path, how):
     for station, champion in champions.items():
         assert store.champion(station) == champion
         assert decisions[station] in {"unchanged", "kept"}
+
+
+def test_a_scheduler_that_does_not_answer_and_one_that_nobody_asked_for(folder):
+    lost = retrain(folder, "--backend", "dask", "--scheduler", "tcp://127.0.0.1:9", "--dry-run", "--force")
+    assert lost.returncode == 1
+    assert "tcp://127.0.0.1:9: no scheduler answers" in lost.stderr
+    assert "Traceback" not in lost.stderr
+    unasked = retrain(folder, "--scheduler", "tcp://127.0.0.1:9")
+    assert unasked.returncode == 2
+    assert "--scheduler is for --backend dask or ray" in unasked.stderr
