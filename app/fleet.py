@@ -272,6 +272,7 @@ def _dask(function: Callable[[Any], Any], jobs: int, scheduler: str | None) -> I
     try:
         from dask import config  # noqa: PLC0415
         from distributed import Client, KilledWorker, LocalCluster  # noqa: PLC0415
+        from distributed.client import ClosedClientError  # noqa: PLC0415
         from distributed.comm import CommClosedError  # noqa: PLC0415
     except ImportError:
         raise ValueError(NOT_INSTALLED.format("dask")) from None
@@ -301,9 +302,11 @@ def _dask(function: Callable[[Any], Any], jobs: int, scheduler: str | None) -> I
 
         yield _Pool(
             # Two equal tasks are two tasks.
-            submit=lambda task: client.submit(_attempt, function, task, pure=False),
-            workers=lambda: unless_lost(lambda: sum(client.nthreads().values()), OSError),
-            result=lambda future: unless_lost(future.result, CancelledError, CommClosedError),
+            submit=lambda task: unless_lost(
+                lambda: client.submit(_attempt, function, task, pure=False), ClosedClientError
+            ),
+            workers=lambda: unless_lost(lambda: sum(client.nthreads().values()), OSError, ClosedClientError),
+            result=lambda future: unless_lost(future.result, CancelledError, CommClosedError, ClosedClientError),
             suspicious=(KilledWorker,),
         )
 
@@ -321,7 +324,7 @@ def _ray(function: Callable[[Any], Any], jobs: int, scheduler: str | None) -> It
     where = {"address": scheduler} if scheduler else {"address": "local", "num_cpus": jobs, "include_dashboard": False}
     try:
         ray.init(**where, log_to_driver=False, logging_level=CRITICAL)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         raise ValueError(f"{scheduler}: no Ray cluster answers, or it wants another token") from None
     try:
         attempt = ray.remote(max_retries=DEATHS - 1)(_attempt)

@@ -23,6 +23,7 @@ from app.starts import start_digest, start_for
 from app.store import Store, StoreError
 from app.training import manifest_of, scored_by, train_station
 from models.challenge import Challenge, challenge
+from models.forecaster import Forecaster
 from models.formats import from_state
 from models.recipe import Recipe
 from models.station_days import ONE_DAY, Units
@@ -67,7 +68,6 @@ class Answer(msgspec.Struct, frozen=True):
 class Attempt(msgspec.Struct, frozen=True):
     """The file ``retrain.json`` of a station: what was decided last, of which record; it is not done again."""
 
-    file: str
     content: str
     plan: Plan
     decision: str
@@ -86,10 +86,19 @@ def retrain_station(task: Task) -> Answer:
     if plan.force:
         trained = train_station(task.station, record, plan.recipe, plan.seed)
         outcome = Outcome(task.station, "promoted", "forced", task.version, start="cold", seconds=_since(began))
-        return Answer(outcome, trained.learned.forecaster.to_state(), trained.manifest)
+        return Answer(outcome, _checked(trained.learned.forecaster), trained.manifest)
     champion = from_state(task.state) if task.state else None
     warm = plan.recipe.retrain == "warm" and _odds_are_fresh(task, record)
-    found = challenge(task.station, record.days, plan.recipe, plan.seed, champion, warm, start=start_for(plan.recipe))
+    found = challenge(
+        task.station,
+        record.days,
+        plan.recipe,
+        plan.seed,
+        champion,
+        warm,
+        _seen_through(task),
+        start=start_for(plan.recipe),
+    )
     judged = _judged(found)
     outcome = Outcome(
         task.station,
@@ -106,12 +115,12 @@ def retrain_station(task: Task) -> Answer:
     manifest = manifest_of(
         task.station, record, found.forecaster, plan.seed, found.set_aside, judged=judged, **_scored(task, found)
     )
-    return Answer(outcome, found.forecaster.to_state(), manifest)
+    return Answer(outcome, _checked(found.forecaster), manifest)
 
 
-def tasks(store: Store, files: Iterable[Path], plan: Plan) -> Iterator[Task | Outcome]:
+def tasks(store: Store, files: Iterable[Path], plan: Plan, dry_run: bool = False) -> Iterator[Task | Outcome]:
     """Yield for each file what a worker is to do, or what is known without one."""
-    done = {(a.file, a.content): (station, a) for station, a in _attempts(store)}
+    done = {(station, attempt.content): attempt for station, attempt in _attempts(store)}
     names: dict[str, Path] = {}
     for path in files:
         station = station_name(path)
@@ -120,12 +129,15 @@ def tasks(store: Store, files: Iterable[Path], plan: Plan) -> Iterator[Task | Ou
                 raise StoreError(f"{path} and {names[station]} are both of a station {station!r}: rename one")
             names[station] = path
             content = path.read_bytes()
-            _, before = done.get((path.name, digest(content)), (None, None))
+            before = done.get((station, digest(content)))
             champion = store.champion(station) if store.champion_file(station).exists() else None
-            if before and champion and before.plan == plan and not plan.force:
+            if before and before.plan == plan and (champion or before.decision == "kept"):
                 yield Outcome(station, "unchanged", f"{before.decision} before: {before.reason}", champion)
                 continue
-            state, manifest = store.load(station, champion) if champion else (None, None)
+            # What is promoted whatever it is like takes the place of a damaged champion, too.
+            state, manifest = store.load(station, champion) if champion and not plan.force else (None, None)
+            if not dry_run:
+                store.check_writable(station)
             yield Task(station, path.name, content, plan, champion, state, manifest)
         except (ValueError, OSError) as error:
             yield Outcome(station, "failed", str(error))
@@ -146,7 +158,8 @@ def settle(store: Store | None, task: Task, answer: Answer | Exception) -> Outco
             version = store.publish(task.station, answer.state, answer.manifest)
             store.promote(task.station, version, f"retrained: {outcome.reason}", over=task.version)
             outcome = msgspec.structs.replace(outcome, version=version)
-        attempt = Attempt(task.name, digest(task.content), task.plan, outcome.decision, outcome.reason)
+        plan = msgspec.structs.replace(task.plan, force=False)
+        attempt = Attempt(digest(task.content), plan, outcome.decision, outcome.reason)
         make_folder(store.root / task.station)
         replace_file(store.root / task.station / "retrain.json", msgspec.json.encode(attempt))
     except (ValueError, OSError) as error:
@@ -198,6 +211,19 @@ def _odds_are_fresh(task: Task, record: Record) -> bool:
     return bool(age <= task.plan.recipe.odds_days * ONE_DAY)
 
 
+def _seen_through(task: Task) -> np.datetime64 | None:
+    """Return the last day whose tmax had a part in the champion's odds."""
+    held_out = task.manifest.held_out if task.manifest else None
+    return np.datetime64(held_out.last) + ONE_DAY if held_out else None
+
+
+def _checked(forecaster: Forecaster) -> dict[str, Any]:
+    """Return the state of a forecaster, seen to be one that can be served: of finite numbers, above all."""
+    state = forecaster.to_state()
+    from_state(state)
+    return state
+
+
 def _judged(found: Challenge) -> Judged | None:
     if found.verification is None:
         return None
@@ -209,9 +235,9 @@ def _scored(task: Task, found: Challenge) -> dict[str, Any]:
     """Return where the odds come from: this training, or the champion's."""
     if found.learned:
         return scored_by(found.learned) | {"start": start_digest(found.learned.forecaster.recipe)}
-    before = task.manifest
+    assert task.manifest is not None  # noqa: S101  # a warm start has one
     names = ("rows", "scores", "held_out", "scores_by_season")
-    return {name: getattr(before, name) for name in names} | {"start": before.sha256 if before else None}
+    return {name: getattr(task.manifest, name) for name in names} | {"start": task.manifest.sha256}
 
 
 def _attempts(store: Store) -> Iterator[tuple[str, Attempt]]:

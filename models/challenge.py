@@ -73,6 +73,7 @@ def challenge(
     seed: int = 0,
     champion: Served | None = None,
     warm: bool = False,
+    seen_through: np.datetime64 | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     start: Sequence[Parameters] = (),
 ) -> Challenge:
@@ -84,6 +85,7 @@ def challenge(
     Parameters
     ----------
     warm : begin with the champion's weights and keep its odds, where it has the networks of the recipe
+    seen_through : the last day that had a part in the champion, in its odds too; that of its weights if not given
     start : as in `learn`, of a cold start
 
     Raises
@@ -94,7 +96,10 @@ def challenge(
     believed, set_aside = set_aside_the_doubtful(days)
     rows = usable_rows(believed, recipe)
 
-    seen = believed.dates[rows] + ONE_DAY <= champion.trained_through if champion else np.ones(len(rows), bool)
+    seen = np.ones(len(rows), bool)
+    if champion:
+        through = max(champion.trained_through, seen_through or champion.trained_through)
+        seen = np.asarray(believed.dates[rows] + ONE_DAY <= through)
     old, new = rows[seen], rows[~seen]
     if reason := _why_not(believed, old, new, champion):
         return Challenge(Verdict(False, reason), set_aside=set_aside)
@@ -116,11 +121,15 @@ def challenge(
         made, odds, challenger = recipe, learned.forecaster.odds, learned.forecaster
         columns = challenger.columns
     judged = _verified(believed, new, champion, {CHALLENGER: challenger, **_beside(believed, old)})
-    verdict = judge(judged, recipe, int((believed.last - champion.trained_through) / ONE_DAY))
+    if len(judged.observed) < MIN_JUDGED:
+        reason = f"the champion can forecast from too few days that it has not seen: {len(judged.observed)}"
+        return Challenge(Verdict(False, reason), set_aside=set_aside)
+    training = rows if recipe.refit else Split.chronological(rows).training
+    fresher = int((believed.dates[training[-1]] + ONE_DAY - champion.trained_through) / ONE_DAY)
+    verdict = judge(judged, recipe, fresher)
     if not verdict.promote:
         verdict = Verdict(False, verdict.reason + _unit(champion, believed, new))
         return Challenge(verdict, None, learned, judged, set_aside)
-    training = rows if recipe.refit else Split.chronological(rows).training
     final = Forecaster.fit(believed, training, made, seed, on_epoch, start, columns)
     final = replace(final, recipe=recipe, odds=odds)
     return Challenge(verdict, final, learned, judged, set_aside)
@@ -137,8 +146,6 @@ def judge(judged: Verification, recipe: Recipe, fresher: int = 0) -> Verdict:
     judged : by `CHALLENGER`, "persistence" and "climatology", and by `CHAMPION` where there is one
     fresher : how many days the challenger would know that the champion does not
     """
-    if not len(judged.observed):
-        return Verdict(False, "the champion can make no forecast on the days that it has not seen")
     crps = {
         name: scores.crps_of_days(quantiles, PROBABILITIES, judged.observed)
         for name, quantiles in judged.quantiles.items()
@@ -146,13 +153,13 @@ def judge(judged: Verification, recipe: Recipe, fresher: int = 0) -> Verdict:
     mean = {name: float(of_days.mean()) for name, of_days in crps.items()}
     on = f"on {len(judged.observed)} days that it has not seen"
     for name in ("persistence", "climatology"):
-        if mean[CHALLENGER] >= mean[name]:
+        if not mean[CHALLENGER] < mean[name]:  # of what is not a number neither is said
             return Verdict(False, f"loses to {name} {on}: CRPS {mean[CHALLENGER]:.2f} against {mean[name]:.2f} degC")
     if CHAMPION not in mean:
         return Verdict(True, f"better than persistence and climatology {on}")
     against = f"CRPS {mean[CHALLENGER]:.2f} against the champion's {mean[CHAMPION]:.2f} degC {on}"
     better = scores.skill(mean[CHALLENGER], mean[CHAMPION])
-    if _least(crps[CHALLENGER] - crps[CHAMPION]) > 0:
+    if not _least(crps[CHALLENGER] - crps[CHAMPION]) <= 0:
         return Verdict(False, f"worse than the champion: {against}, which is no chance ({100 * CONFIDENCE:.0f} %)")
     if better >= recipe.better or fresher >= recipe.fresher:
         merit = "better than" if better >= recipe.better else f"as good as, and {fresher} days fresher than,"
@@ -161,7 +168,7 @@ def judge(judged: Verification, recipe: Recipe, fresher: int = 0) -> Verdict:
     return Verdict(False, f"neither {margins}: {against}")
 
 
-def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None) -> str | None:
+def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None) -> str | None:  # noqa: PLR0911
     """Return why nothing is to be trained on these rows; None where nothing speaks against it."""
     if len(old) and Features.fit(days, old).persistence < LEAST_PERSISTENCE:
         return "one day says next to nothing of the next: are the days of the record in order?"
@@ -173,6 +180,8 @@ def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None)
         return f"too few days up to {champion.trained_through}, the champion's last: {len(old)}, {MIN_ROWS} are needed"
     # A champion that loses to persistence or climatology on days that it has learned from has learned from others.
     known = _verified(days, old[-REMEMBERED:], champion, _beside(days, old))
+    if not len(known.observed):
+        return "the champion can make no forecast from the days that it has learned from"
     of = known.scores()
     for name in ("persistence", "climatology"):
         if of[CHAMPION].mae > of[name].mae:

@@ -9,7 +9,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from app.fleet import run
+from app.fleet import NOT_INSTALLED, run
 from app.readers import read_record
 from app.retrain import Answer, Plan, Task, retrain_station
 from models.recipe import Recipe
@@ -30,7 +30,10 @@ NOISE = 0.3  # degC
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="How often each is timed.")
 def benchmark(stations: int, years: int, rounds: int) -> None:
     """Time the retraining of stations whose years are drawn from those of the embedded one."""
-    from distributed import LocalCluster  # noqa: PLC0415
+    try:
+        from distributed import LocalCluster  # noqa: PLC0415
+    except ImportError:
+        raise click.ClickException(NOT_INSTALLED.format("dask")) from None
 
     record = read_record(EMBEDDED).days
     fleet = {f"s{n}": resampled(record, years, np.random.default_rng(n)) for n in range(stations)}
@@ -93,16 +96,14 @@ def timed(tasks: Sequence[Task], **options: Any) -> tuple[float, dict[str, Answe
 
     Raises
     ------
-    RuntimeError : where one failed, or promoted nothing
+    ValueError : where one failed
     """
     began = time.perf_counter()
     found = {given.station: answer for given, answer in run(retrain_station, tasks, **options)}
     took = time.perf_counter() - began
-    for answer in found.values():
+    for station, answer in found.items():
         if isinstance(answer, Exception):
-            raise answer
-        if answer.state is None:
-            raise RuntimeError(answer.outcome.reason)
+            raise ValueError(f"{station}: {answer}")
     return took, found  # type: ignore[return-value]
 
 

@@ -79,7 +79,7 @@ def retrain(
             progress.show(outcome)
 
         def changed() -> Iterator[Task]:
-            for item in tasks(store, files, plan):
+            for item in tasks(store, files, plan, dry_run):
                 if isinstance(item, Task):
                     yield item
                 else:
@@ -94,14 +94,14 @@ def retrain(
         except ValueError as error:  # of the backend; what goes wrong with a station is an outcome
             stopped = str(error)
     seconds = (datetime.now(UTC) - began).total_seconds()
-    output.print(retraining_table(outcomes))
-    if report:
-        replace_file(report, retraining_report(outcomes, began, seconds).encode())
-    if json:
-        replace_file(json, outcomes_json(outcomes, began, seconds))
     failures = sum(outcome.decision == "failed" for outcome in outcomes)
     if metrics:
         write_metrics(metrics, outcomes, began, seconds, success=not stopped and failures <= max_failures)
+    if json:
+        replace_file(json, outcomes_json(outcomes, began, seconds))
+    if report:
+        replace_file(report, retraining_report(outcomes, began, seconds).encode())
+    output.print(retraining_table(outcomes))
     if dry_run:
         messages.print("dry run: the store is as it was")
     if stopped:

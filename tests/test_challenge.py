@@ -86,8 +86,11 @@ class TestJudge:
         assert judge(judged(challenger=1.0, **BESIDE), RECIPE).promote
         assert not judge(judged(challenger=3.5, **BESIDE), RECIPE).promote
 
-    def test_a_champion_that_can_forecast_nothing_is_left_to_a_person(self):
-        assert "can make no forecast" in judge(judged(n=0, challenger=1.0, champion=1.0, **BESIDE), RECIPE).reason
+    @pytest.mark.parametrize("also", [{}, {"champion": 1.0}])
+    def test_what_is_no_number_is_not_promoted(self, also):
+        broken = judged(challenger=1.0, **also, **BESIDE)
+        broken.quantiles[CHALLENGER][7] = np.nan
+        assert not judge(broken, RECIPE, fresher=1000).promote
 
 
 class TestLeast:
@@ -155,6 +158,26 @@ class TestChallenge:
         assert few.verdict == (False, "too few days that the champion has not seen: 27, 28 are needed to judge")
         assert few.forecaster is few.verification is None
         assert enough.verification is not None
+
+    @pytest.mark.parametrize("gap", [2, 300])
+    def test_too_few_days_from_which_the_champion_can_forecast(self, gap):
+        """It asks for ten days without a gap, of which there are hardly any or none; the new recipe bridges gaps."""
+        strict = msgspec.structs.replace(RECIPE, max_gap=0, min_days=8)
+        first = learn("hill", DAYS.part(0, 1200), strict).forecaster
+        gappy = changed(DAYS, lambda v: v.__setitem__((slice(1202, 1202 + gap, 7), TMAX), np.nan))
+        found = challenge("hill", gappy.part(0, 1240 if gap > 2 else 1230), RECIPE, champion=first)
+        assert not found.verdict.promote
+        assert found.verification is None
+        assert "too few" in found.verdict.reason
+
+    def test_without_a_last_training_a_day_more_makes_nothing_fresher(self):
+        """The champion has seen the days that gave its odds, too."""
+        recipe = msgspec.structs.replace(RECIPE, refit=False)
+        first = learn("hill", DAYS.part(0, 1200), recipe)
+        through = first.verification.issued[-1] + ONE_DAY
+        assert through > first.forecaster.trained_through
+        found = challenge("hill", DAYS.part(0, 1201), recipe, champion=first.forecaster, seen_through=through)
+        assert "too few days that the champion has not seen: 1," in found.verdict.reason
 
     def test_the_first_model_is_judged_by_the_days_held_out(self):
         found = challenge("hill", DAYS, Recipe(members=1))
