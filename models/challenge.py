@@ -1,6 +1,6 @@
 """Whether a newly trained model may take the place of the one that is served: judged on days that neither has seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from models.forecast import SequenceError
 from models.forecaster import Forecaster
 from models.formats import Served
 from models.intervals import PROBABILITIES
-from models.nn import Array, Epoch, Parameters
+from models.nn import Array, Parameters
 from models.quality import set_aside_the_doubtful
 from models.recipe import Recipe
 from models.sequence import usable_rows
@@ -74,7 +74,6 @@ def challenge(
     champion: Served | None = None,
     warm: bool = False,
     seen_through: np.datetime64 | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
     start: Sequence[Parameters] = (),
 ) -> Challenge:
     """Train a challenger without the days that the champion has not seen, and let these judge both: see `judge`.
@@ -105,7 +104,7 @@ def challenge(
         return Challenge(Verdict(False, reason), set_aside=set_aside)
     learned: Learned | None
     if champion is None:
-        learned = learn(station, days, recipe, seed, on_epoch, start)
+        learned = learn(station, days, recipe, seed, None, start)
         model, *others = learned.verification.quantiles.items()
         judged = replace(learned.verification, quantiles={CHALLENGER: model[1], **dict(others)})
         verdict = judge(judged, recipe)
@@ -115,9 +114,9 @@ def challenge(
         learned, odds, start = None, champion.odds, champion.members
         made = msgspec.structs.replace(recipe, epochs=recipe.warm_epochs, learning_rate=recipe.warm_learning_rate)
         columns = champion.columns
-        challenger = replace(Forecaster.fit(believed, old, made, seed, on_epoch, start, columns), odds=odds)
+        challenger = replace(Forecaster.fit(believed, old, made, seed, None, start, columns), odds=odds)
     else:
-        learned = learn(station, days.part(0, int(old[-1]) + 2), recipe, seed, on_epoch, start)
+        learned = learn(station, days.part(0, int(old[-1]) + 2), recipe, seed, None, start)
         made, odds, challenger = recipe, learned.forecaster.odds, learned.forecaster
         columns = challenger.columns
     judged = _verified(believed, new, champion, {CHALLENGER: challenger, **_beside(believed, old)})
@@ -130,7 +129,7 @@ def challenge(
     if not verdict.promote:
         verdict = Verdict(False, verdict.reason + _unit(champion, believed, new))
         return Challenge(verdict, None, learned, judged, set_aside)
-    final = Forecaster.fit(believed, training, made, seed, on_epoch, start, columns)
+    final = Forecaster.fit(believed, training, made, seed, None, start, columns)
     final = replace(final, recipe=recipe, odds=odds)
     return Challenge(verdict, final, learned, judged, set_aside)
 

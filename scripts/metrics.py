@@ -47,9 +47,7 @@ def outcomes_json(outcomes: Sequence[Outcome], began: datetime, seconds: float) 
     return msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n"
 
 
-def write_metrics(
-    path: Path, outcomes: Sequence[Outcome], began: datetime, seconds: float, success: bool | None = None
-) -> None:
+def write_metrics(path: Path, outcomes: Sequence[Outcome], began: datetime, seconds: float, *, success: bool) -> None:
     """Write the metrics of a round, in the place of those of the round before.
 
     There are none by station: a label of so many values is more than Prometheus is made for. Means are over the
@@ -58,8 +56,7 @@ def write_metrics(
     Parameters
     ----------
     path : node_exporter reads those that end in .prom
-    success : whether the round counts as one; that no station failed where it is not given. The time of the last
-        success is otherwise that of the file that is replaced
+    success : whether the round was one; if not, the time of the last success is that of the file that is replaced
     """
     registry = CollectorRegistry()
 
@@ -77,8 +74,7 @@ def write_metrics(
     gauge("cpu_seconds", cpu_seconds(outcomes), "Processor time of the workers in the last round.")
     ended = began.timestamp() + seconds
     gauge("last_run_timestamp_seconds", ended, "When the last round ended, a success or not.")
-    succeeded = not found["failed"] if success is None else success
-    last_success = ended if succeeded else _last_success(path)
+    last_success = ended if success else _last_success(path)
     if last_success is not None:
         Gauge(LAST_SUCCESS, "When the last round ended that was a success.", registry=registry).set(last_success)
 

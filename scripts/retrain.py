@@ -4,7 +4,7 @@ import glob
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -72,7 +72,7 @@ def retrain(
     plan = Plan(recipe, seed, record_format, units, force)
     outcomes: list[Outcome] = []
     began, stopped = datetime.now(UTC), ""
-    with only_one(store), Stations(len(files)) as progress:
+    with nullcontext() if dry_run else only_one(store), Stations(len(files)) as progress:
 
         def note(outcome: Outcome) -> None:
             outcomes.append(outcome)

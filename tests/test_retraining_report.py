@@ -56,6 +56,11 @@ OUTCOMES = [
 ]
 
 
+def write(path, outcomes, began):
+    """Write the metrics of a round that is a success if no station failed."""
+    write_metrics(path, outcomes, began, SECONDS, success=all(o.decision != "failed" for o in outcomes))
+
+
 def many(n):
     """Of each hundred 60 are kept, 20 promoted, 18 unchanged and 2 failed."""
 
@@ -183,7 +188,7 @@ def test_one_station(outcome, tmp_path):
     assert "nan" not in text_of(page).lower()
     assert outcome.station in printed([outcome])
     assert json.loads(outcomes_json([outcome], BEGAN, SECONDS))["counts"][outcome.decision] == 1
-    write_metrics(tmp_path / "one.prom", [outcome], BEGAN, SECONDS)
+    write(tmp_path / "one.prom", [outcome], BEGAN)
     assert metrics_of(tmp_path / "one.prom")["stations", outcome.decision] == 1
 
 
@@ -191,7 +196,7 @@ def test_no_station(tmp_path):
     assert "0 stations" in text_of(page_of([]))
     assert "0 promoted, 0 kept, 0 unchanged, 0 failed; 0 CPU-seconds" in printed([])
     assert msgspec.json.decode(outcomes_json([], BEGAN, SECONDS), type=Round).outcomes == []
-    write_metrics(tmp_path / "none.prom", [], BEGAN, SECONDS)
+    write(tmp_path / "none.prom", [], BEGAN)
     assert metrics_of(tmp_path / "none.prom")["judged_stations",] == 0
 
 
@@ -246,7 +251,7 @@ def test_a_thousand_stations_are_shown_in_reasonable_time(tmp_path):
     html = retraining_report(outcomes, BEGAN, SECONDS)
     text = printed(outcomes)
     outcomes_json(outcomes, BEGAN, SECONDS)
-    write_metrics(tmp_path / "many.prom", outcomes, BEGAN, SECONDS)
+    write(tmp_path / "many.prom", outcomes, BEGAN)
     assert time.process_time() - began < 20
     assert len(html) - len(get_plotlyjs()) < 2e6
     page = Page(html)
@@ -308,7 +313,7 @@ def test_looking_into_the_store_does_not_wait_for_pandas():
 
 def test_the_metrics(tmp_path):
     path = tmp_path / "tmax.prom"
-    write_metrics(path, OUTCOMES, BEGAN, SECONDS)
+    write(path, OUTCOMES, BEGAN)
     assert metrics_of(path) == pytest.approx({
         ("stations", "promoted"): 2, ("stations", "kept"): 2, ("stations", "unchanged"): 1, ("stations", "failed"): 2,
         ("duration_seconds",): SECONDS, ("cpu_seconds",): 17.1, ("last_run_timestamp_seconds",): ENDED,
@@ -320,19 +325,19 @@ def test_the_metrics(tmp_path):
 
 
 def test_what_was_not_judged_has_no_mean(tmp_path):
-    write_metrics(tmp_path / "x.prom", OUTCOMES[3:5], BEGAN, SECONDS)
+    write(tmp_path / "x.prom", OUTCOMES[3:5], BEGAN)
     names = {name for name, *_ in metrics_of(tmp_path / "x.prom")}
     assert not names & {"skill_ratio", "crps_celsius", "gain_ratio"}
 
 
 def test_the_last_success_outlives_failures(tmp_path):
     path, key = tmp_path / "x.prom", ("last_success_timestamp_seconds",)
-    write_metrics(path, OUTCOMES, BEGAN, SECONDS)
+    write(path, OUTCOMES, BEGAN)
     assert key not in metrics_of(path)
-    write_metrics(path, OUTCOMES[:5], BEGAN, SECONDS)
+    write(path, OUTCOMES[:5], BEGAN)
     assert metrics_of(path)[key] == pytest.approx(ENDED)
     for _ in range(2):
-        write_metrics(path, OUTCOMES, BEGAN + timedelta(days=1), SECONDS)
+        write(path, OUTCOMES, BEGAN + timedelta(days=1))
         assert metrics_of(path)[key] == pytest.approx(ENDED)
         assert metrics_of(path)["last_run_timestamp_seconds",] == pytest.approx(ENDED + 86_400)
     write_metrics(path, OUTCOMES, BEGAN + timedelta(days=2), SECONDS, success=True)
@@ -345,7 +350,7 @@ def test_the_last_success_outlives_failures(tmp_path):
 def test_a_damaged_file_is_replaced(tmp_path, content):
     path = tmp_path / "x.prom"
     path.write_bytes(content)
-    write_metrics(path, OUTCOMES, BEGAN, SECONDS)
+    write(path, OUTCOMES, BEGAN)
     assert ("last_success_timestamp_seconds",) not in metrics_of(path)
 
 
