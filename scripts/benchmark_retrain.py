@@ -25,7 +25,7 @@ NOISE = 0.3  # degC
 
 
 @click.command(cls=Command)
-@click.option("--stations", type=click.IntRange(min=2), default=4, show_default=True, help="How many are retrained.")
+@click.option("--stations", type=click.IntRange(min=2), default=2, show_default=True, help="How many are retrained.")
 @click.option("--years", type=click.IntRange(min=2), default=30, show_default=True, help="Length of their records.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="How often each is timed.")
 def benchmark(stations: int, years: int, rounds: int) -> None:
