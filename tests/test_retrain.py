@@ -319,3 +319,12 @@ def test_a_scheduler_that_does_not_answer_and_one_that_nobody_asked_for(folder):
     unasked = retrain(folder, "--scheduler", "tcp://127.0.0.1:9")
     assert unasked.returncode == 2
     assert "--scheduler is for --backend dask or ray" in unasked.stderr
+
+
+def test_a_dry_run_makes_no_store(tmp_path, folder):
+    (tmp_path / "records").mkdir()
+    write_csv(tmp_path / "records" / "hill.csv", changeable_days(800, seed=0))
+    (tmp_path / "recipe.toml").write_bytes((folder / "recipe.toml").read_bytes())
+    done = retrain(tmp_path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "store").exists()
