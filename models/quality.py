@@ -14,6 +14,7 @@ Durre, Menne, Gleason, Houston and Vose (2010), Comprehensive automated quality 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -88,7 +89,7 @@ def set_aside_the_doubtful(days: StationDays) -> tuple[StationDays, list[SetAsid
         first = rows[0]
         listed.append(SetAside(dates[first], COLUMNS[column], float(days.values[first, column]), reason))
         values[rows, column] = np.nan
-    return StationDays(days.first, values), listed
+    return replace(days, values=values), listed
 
 
 def doubtful(days: StationDays) -> list[Finding]:

@@ -3,8 +3,8 @@
 Inside, temperatures are degC and rain is mm; other units are converted once, at the door, by `to_metric`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import numpy as np
@@ -48,24 +48,32 @@ class StationDays:
     ----------
     first : the first day
     values : (N, 3), a row a day, columns tmax (degC), tmin (degC), rain (mm)
+    predictors : by name, (N,) each, what else was known on each day of the day after it, somebody's forecast of its
+        tmax above all; see `models.predictors`
     """
 
     first: np.datetime64
     values: Array
+    predictors: Mapping[str, Array] = field(default_factory=dict)
 
     @classmethod
-    def on_calendar(cls, dates: Array, values: Array) -> "StationDays":
+    def on_calendar(cls, dates: Array, values: Array, predictors: Mapping[str, Array] | None = None) -> "StationDays":
         """Lay observations on the calendar; a day between them that is absent becomes a row of ``nan``.
 
         Parameters
         ----------
         dates : (n,) datetime64[D], strictly ascending, at least one
         values : (n, 3)
+        predictors : by name, (n,)
         """
         rows = (dates - dates[0]).astype(int)
-        laid = np.full((rows[-1] + 1, len(COLUMNS)), np.nan)
-        laid[rows] = values
-        return cls(dates[0], laid)
+
+        def laid(column: Array) -> Array:
+            out = np.full((rows[-1] + 1, *column.shape[1:]), np.nan)
+            out[rows] = column
+            return out
+
+        return cls(dates[0], laid(values), {name: laid(column) for name, column in (predictors or {}).items()})
 
     def __len__(self) -> int:
         return len(self.values)
@@ -92,7 +100,8 @@ class StationDays:
 
     def part(self, start: int, stop: int) -> "StationDays":
         """Return the rows from ``start`` up to, not including, ``stop``."""
-        return StationDays(self.first + start * ONE_DAY, self.values[start:stop])
+        known = {name: column[start:stop] for name, column in self.predictors.items()}
+        return StationDays(self.first + start * ONE_DAY, self.values[start:stop], known)
 
 
 def to_metric(values: Array, units: Units) -> Array:
@@ -119,7 +128,7 @@ def set_aside_the_impossible(days: StationDays) -> tuple[StationDays, list[SetAs
         index = COLUMNS.index(column)
         dropped.append(SetAside(dates[row], column, float(days.values[row, index]), reason))
         values[row, index] = np.nan
-    return StationDays(days.first, values), dropped
+    return replace(days, values=values), dropped
 
 
 def impossible(values: Array) -> Iterator[tuple[int, str, str]]:

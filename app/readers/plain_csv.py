@@ -1,6 +1,7 @@
 """Plain CSV: ``date,tmax,tmin,rain`` in any order, the date's column named ``date`` or not at all."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,18 @@ import pandas as pd
 
 from app.readers.record import Record, RecordError
 from models.nn import Array
+from models.predictors import PredictorError, chosen, predictor_to_metric
 from models.station_days import COLUMNS, SetAside, StationDays, Units, to_metric
 
 NOT_OBSERVED = {"", "na", "nan", "null", "none"}
 
 
-def read_plain_csv(path: Path, units: Units) -> Record:
-    """Read the columns date, tmax, tmin and rain; others are not looked at.
+# What a column that is a predictor may be called.
+PREDICTOR_NAME = re.compile(r"[a-z0-9_]{1,64}")
+
+
+def read_plain_csv(path: Path, units: Units, predictors: Sequence[str] = ()) -> Record:
+    """Read the columns date, tmax, tmin and rain, guidance and the ``predictors``; others are not looked at.
 
     tmin and rain may be missing, as a cell or altogether; so may days. Dates are ISO (2012-01-31 or 2012/01/31), in
     any order; of a repeated date the first row counts, and the others are set aside.
@@ -24,6 +30,10 @@ def read_plain_csv(path: Path, units: Units) -> Record:
     values = np.column_stack([_numbers(path, table, column) for column in COLUMNS])
     order = np.argsort(dates, kind="stable")
     dates, values = dates[order], to_metric(values[order], units)
+    more = {
+        name: predictor_to_metric(name, _numbers(path, table, name)[order], units)
+        for name in _predictors(path, table, predictors)
+    }
     repeated = np.append(False, dates[1:] == dates[:-1])
     set_aside = tuple(
         SetAside(date, column, float(value), "date repeated")
@@ -31,7 +41,8 @@ def read_plain_csv(path: Path, units: Units) -> Record:
         for column, value in zip(COLUMNS, row, strict=True)
         if np.isfinite(value)
     )
-    return Record(station_name(path), StationDays.on_calendar(dates[~repeated], values[~repeated]), set_aside)
+    more = {name: column[~repeated] for name, column in more.items()}
+    return Record(station_name(path), StationDays.on_calendar(dates[~repeated], values[~repeated], more), set_aside)
 
 
 def _read_cells(path: Path) -> pd.DataFrame:
@@ -59,6 +70,19 @@ def _read_cells(path: Path) -> pd.DataFrame:
     if blank.all():
         raise RecordError(f"{path}: there is no row below the header")
     return table.loc[~blank]
+
+
+def _predictors(path: Path, table: pd.DataFrame, named: Sequence[str]) -> tuple[str, ...]:
+    try:
+        names = chosen(filter(None, table.columns), named)
+    except PredictorError as error:
+        raise RecordError(f"{path}: {error}") from None
+    for name in names:
+        if not PREDICTOR_NAME.fullmatch(name) or list(table.columns).count(name) > 1:
+            raise RecordError(
+                f"{path}: line 1: a predictor is named once, by letters, digits and '_': {name!r} is to be renamed"
+            )
+    return names
 
 
 def _dates(path: Path, table: pd.DataFrame) -> Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.predictors import set_aside_impossible_predictors
 from models.station_days import TMAX, TMIN, TMIN_ABOVE_TMAX, SetAside, StationDays, set_aside_the_impossible
 
 # More impossible temperatures than this are no faults of a thermometer, but a unit that was not said.
@@ -37,6 +38,9 @@ class Record:
         """Digest of the station-days themselves, whatever the file looked like."""
         content = hashlib.sha256(str(self.days.first).encode())
         content.update(np.ascontiguousarray(self.days.values, dtype="<f8").tobytes())
+        for name, column in self.days.predictors.items():
+            content.update(name.encode())
+            content.update(np.ascontiguousarray(column, dtype="<f8").tobytes())
         return f"sha256:{content.hexdigest()}"
 
 
@@ -48,6 +52,7 @@ def checked(path: Path, record: Record) -> Record:
     RecordError : where so many temperatures are impossible that the unit must be another, or none was observed
     """
     days, dropped = set_aside_the_impossible(record.days)
+    days, unlikely = set_aside_impossible_predictors(days)
     beyond = [d for d in dropped if d.column in {"tmax", "tmin"} and d.reason != TMIN_ABOVE_TMAX]
     temperatures = np.isfinite(record.days.values[:, [TMAX, TMIN]]).sum()
     if len(beyond) > IMPOSSIBLE_SHARE * temperatures:
@@ -59,4 +64,4 @@ def checked(path: Path, record: Record) -> Record:
         )
     if np.isnan(days.tmax).all():
         raise RecordError(f"{path}: not one day has a tmax")
-    return dataclasses.replace(record, days=days, set_aside=(*record.set_aside, *dropped))
+    return dataclasses.replace(record, days=days, set_aside=(*record.set_aside, *dropped, *unlikely))
