@@ -42,7 +42,7 @@ class Judged(msgspec.Struct, frozen=True):
     Attributes
     ----------
     days : the issue days, first and last
-    scores : of "challenger", "champion" (where there was one), "persistence" and "climatology"
+    scores : of "challenger", "champion" (where there was one), and the baselines
     """
 
     days: Span
@@ -57,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True):
     ----------
     rows, scores, held_out, scores_by_season : of the training that the odds come from; of a model that began with the
         weights of another, they are that one's
+    pooled_start : digest of what was learned from many stations together, with which the correction of guidance began
     start : digest of the weights that the networks began with, or of the model whose; None where they were drawn
     """
 
@@ -79,6 +80,7 @@ class Manifest(msgspec.Struct, frozen=True):
     scores_by_season: dict[str, dict[str, Scores]] = {}
     judged: Judged | None = None
     start: str | None = None
+    pooled_start: str | None = None
 
 
 def library_versions() -> dict[str, str]:

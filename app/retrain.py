@@ -4,10 +4,11 @@ What is sent to a worker and what it sends back are plain values; only the drive
 """
 
 import fcntl
+import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,36 @@ import numpy as np
 from app.files import make_folder, replace_file
 from app.history import digest
 from app.manifest import Judged, Manifest, Span
+from app.pooling import Together, keep_pooled, learn_together
 from app.readers import Record, read_record, station_name
 from app.rounds import Outcome
-from app.starts import start_digest, start_for
+from app.starts import start_for
 from app.store import Store, StoreError
-from app.training import manifest_of, scored_by, train_station
+from app.training import manifest_of, scored_by, starts_of, train_station
 from models.challenge import Challenge, challenge
+from models.correctors import Pooled
 from models.forecaster import Forecaster
 from models.formats import from_state
+from models.guided import Guided
 from models.recipe import Recipe
 from models.station_days import ONE_DAY, Units
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How stations are retrained; ``force``: what is trained is promoted, without being judged."""
+    """How stations are retrained.
+
+    Attributes
+    ----------
+    force : what is trained is promoted, without being judged
+    pool : the correction of guidance is learned from all stations together, then adapted to each
+    """
 
     recipe: Recipe
     seed: int = 0
     record_format: str = "auto"
     units: Units = "metric"
     force: bool = False
+    pool: bool = False
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -46,6 +57,9 @@ class Task(msgspec.Struct, frozen=True):
     ----------
     name, content : of the file with the record
     version, state, manifest : of the champion, where there is one
+    guidance_name, guidance : of the file with somebody's forecasts, and its content, where there is one
+    pooled, pooled_digest : what all stations teach together, where they do, and the digest of its artefact
+    pooled_before : the same, without the days that the champions have not seen
     """
 
     station: str
@@ -55,6 +69,11 @@ class Task(msgspec.Struct, frozen=True):
     version: str | None = None
     state: dict[str, Any] | None = None
     manifest: Manifest | None = None
+    guidance_name: str = ""
+    guidance: bytes | None = None
+    pooled: dict[str, Any] | None = None
+    pooled_digest: str = ""
+    pooled_before: dict[str, Any] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,7 +85,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """The file ``retrain.json`` of a station: what was decided last, of which record; it is not done again."""
+    """The file ``retrain.json`` of a station: what was decided last, of which files; it is not done again.
+
+    Attributes
+    ----------
+    content : see `content_digest`
+    """
 
     content: str
     plan: Plan
@@ -83,8 +107,9 @@ def retrain_station(task: Task) -> Answer:
     """
     began, plan = time.process_time(), task.plan
     record = _read(task)
+    together = Together(Pooled.from_state(task.pooled), task.pooled_digest) if task.pooled else None
     if plan.force:
-        trained = train_station(task.station, record, plan.recipe, plan.seed)
+        trained = train_station(task.station, record, plan.recipe, plan.seed, together=together)
         outcome = Outcome(task.station, "promoted", "forced", task.version, start="cold", seconds=_since(began))
         return Answer(outcome, _checked(trained.learned.forecaster), trained.manifest)
     champion = from_state(task.state) if task.state else None
@@ -98,6 +123,8 @@ def retrain_station(task: Task) -> Answer:
         warm,
         _seen_through(task),
         start=start_for(plan.recipe),
+        pooled=together.pooled if together else None,
+        pooled_before=Pooled.from_state(task.pooled_before) if task.pooled_before else None,
     )
     judged = _judged(found)
     outcome = Outcome(
@@ -113,13 +140,30 @@ def retrain_station(task: Task) -> Answer:
     if not found.forecaster:
         return Answer(outcome)
     manifest = manifest_of(
-        task.station, record, found.forecaster, plan.seed, found.set_aside, judged=judged, **_scored(task, found)
+        task.station,
+        record,
+        found.forecaster,
+        plan.seed,
+        found.set_aside,
+        judged=judged,
+        **_scored(task, found, together),
     )
     return Answer(outcome, _checked(found.forecaster), manifest)
 
 
-def tasks(store: Store, files: Iterable[Path], plan: Plan, dry_run: bool = False) -> Iterator[Task | Outcome]:
-    """Yield for each file what a worker is to do, or what is known without one."""
+def tasks(
+    store: Store,
+    files: Iterable[Path],
+    plan: Plan,
+    dry_run: bool = False,
+    guided_by: Mapping[str, Path] | None = None,
+) -> Iterator[Task | Outcome]:
+    """Yield for each file what a worker is to do, or what is known without one.
+
+    Parameters
+    ----------
+    guided_by : by station, the files with somebody's forecasts
+    """
     done = {(station, attempt.content): attempt for station, attempt in _attempts(store)}
     names: dict[str, Path] = {}
     for path in files:
@@ -129,7 +173,9 @@ def tasks(store: Store, files: Iterable[Path], plan: Plan, dry_run: bool = False
                 raise StoreError(f"{path} and {names[station]} are both of a station {station!r}: rename one")
             names[station] = path
             content = path.read_bytes()
-            before = done.get((station, digest(content)))
+            said_in = (guided_by or {}).get(station)
+            guidance = said_in.read_bytes() if said_in else None
+            before = done.get((station, content_digest(content, guidance)))
             champion = store.champion(station) if store.champion_file(station).exists() else None
             if before and before.plan == plan and (champion or before.decision == "kept"):
                 yield Outcome(station, "unchanged", f"{before.decision} before: {before.reason}", champion)
@@ -138,9 +184,40 @@ def tasks(store: Store, files: Iterable[Path], plan: Plan, dry_run: bool = False
             state, manifest = store.load(station, champion) if champion and not plan.force else (None, None)
             if not dry_run:
                 store.check_writable(station)
-            yield Task(station, path.name, content, plan, champion, state, manifest)
+            guidance_name = said_in.name if said_in else ""
+            yield Task(station, path.name, content, plan, champion, state, manifest, guidance_name, guidance)
         except (ValueError, OSError) as error:
             yield Outcome(station, "failed", str(error))
+
+
+def together_for(
+    store: Store | None, files: Iterable[Path], plan: Plan, due: list[Task], guided_by: Mapping[str, Path] | None = None
+) -> list[Task]:
+    """Return the tasks with what all files teach together; it is kept in the store, where there is one.
+
+    A file that can't be read teaches nothing; if a worker has it, that tells why.
+
+    Parameters
+    ----------
+    guided_by : by station, the files with somebody's forecasts
+
+    Raises
+    ------
+    ValueError : where the files have different predictors, or none has enough guidance
+    """
+    records = []
+    for path in files:
+        with suppress(ValueError, OSError):
+            said_in = (guided_by or {}).get(station_name(path))
+            records.append(read_record(path, plan.record_format, plan.units, plan.recipe.predictors, said_in))
+    pooled = learn_together(records, plan.recipe, plan.seed)
+    kept = keep_pooled(store, pooled, records, plan.seed).digest if store else ""
+    before = None
+    if seen := [through for task in due if (through := _seen_through(task))]:
+        with suppress(ValueError):  # those days are too few: the challengers that are judged begin with nothing
+            before = learn_together(records, plan.recipe, plan.seed, min(seen)).to_state()
+    state = pooled.to_state()
+    return [msgspec.structs.replace(t, pooled=state, pooled_digest=kept, pooled_before=before) for t in due]
 
 
 def settle(store: Store | None, task: Task, answer: Answer | Exception) -> Outcome:
@@ -159,12 +236,17 @@ def settle(store: Store | None, task: Task, answer: Answer | Exception) -> Outco
             store.promote(task.station, version, f"retrained: {outcome.reason}", over=task.version)
             outcome = msgspec.structs.replace(outcome, version=version)
         plan = msgspec.structs.replace(task.plan, force=False)
-        attempt = Attempt(digest(task.content), plan, outcome.decision, outcome.reason)
+        attempt = Attempt(content_digest(task.content, task.guidance), plan, outcome.decision, outcome.reason)
         make_folder(store.root / task.station)
         replace_file(store.root / task.station / "retrain.json", msgspec.json.encode(attempt))
     except (ValueError, OSError) as error:
         return msgspec.structs.replace(answer.outcome, decision="failed", reason=_told(error))
     return outcome
+
+
+def content_digest(record: bytes, guidance: bytes | None) -> str:
+    """Return the digest of what a station is retrained on: of its record, and of the guidance where there is some."""
+    return digest(record) if guidance is None else digest(f"{digest(record)} {digest(guidance)}".encode())
 
 
 @contextmanager
@@ -191,13 +273,19 @@ def _told(error: Exception) -> str:
 
 
 def _read(task: Task) -> Record:
+    plan = task.plan
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / task.name
+        file, guidance = Path(folder) / task.name, None
         file.write_bytes(task.content)
+        if task.guidance is not None:
+            # The two may have one name.
+            guidance = Path(folder) / "guidance" / task.guidance_name
+            guidance.parent.mkdir()
+            guidance.write_bytes(task.guidance)
         try:
-            return read_record(file, task.plan.record_format, task.plan.units)
+            return read_record(file, plan.record_format, plan.units, plan.recipe.predictors, guidance)
         except ValueError as error:
-            raise ValueError(str(error).replace(str(file), task.name)) from None
+            raise ValueError(str(error).replace(f"{folder}{os.sep}", "")) from None
 
 
 def _since(began: float) -> float:
@@ -217,7 +305,7 @@ def _seen_through(task: Task) -> np.datetime64 | None:
     return np.datetime64(held_out.last) + ONE_DAY if held_out else None
 
 
-def _checked(forecaster: Forecaster) -> dict[str, Any]:
+def _checked(forecaster: Forecaster | Guided) -> dict[str, Any]:
     """Return the state of a forecaster, seen to be one that can be served: of finite numbers, above all."""
     state = forecaster.to_state()
     from_state(state)
@@ -231,10 +319,10 @@ def _judged(found: Challenge) -> Judged | None:
     return Judged(Span(str(issued[0]), str(issued[-1])), found.verdict.reason, found.verification.scores())
 
 
-def _scored(task: Task, found: Challenge) -> dict[str, Any]:
+def _scored(task: Task, found: Challenge, together: Together | None) -> dict[str, Any]:
     """Return where the odds come from: this training, or the champion's."""
     if found.learned:
-        return scored_by(found.learned) | {"start": start_digest(found.learned.forecaster.recipe)}
+        return scored_by(found.learned) | starts_of(found.learned.forecaster, together)
     assert task.manifest is not None  # noqa: S101  # a warm start has one
     names = ("rows", "scores", "held_out", "scores_by_season")
     return {name: getattr(task.manifest, name) for name in names} | {"start": task.manifest.sha256}

@@ -23,7 +23,8 @@ class Outcome(msgspec.Struct, frozen=True):
     ----------
     decision : "unchanged" where the same record was retrained before, by the same plan
     champion, version : what was the champion before, and what took its place
-    judged, scores : the issue days on which "challenger", "champion", "persistence" and "climatology" were compared
+    judged, scores : the issue days on which "challenger", "champion", "persistence" and "climatology" were compared,
+        with "guidance" and "emos" where there is guidance
     start : how the challenger began
     seconds : of a worker's processor
     """

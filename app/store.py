@@ -39,6 +39,9 @@ from app.unpickling import ArtefactRefused, load_state
 STATION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 VERSION_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
+# What is learned from many stations together is kept like a station's model, and served to nobody.
+POOLED = "pooled-start"
+
 # Over whatever is the champion.
 ANY = ""
 
@@ -71,10 +74,10 @@ class Store:
     def stations(self) -> list[str]:
         """Return the names of the stations that have a champion, sorted."""
         names = (path.parent.name for path in self.root.glob("*/champion"))
-        return sorted(name for name in names if STATION_NAME.fullmatch(name))
+        return sorted(name for name in names if STATION_NAME.fullmatch(name) and name != POOLED)
 
     def all_stations(self) -> list[str]:
-        """Return the names of the stations that have any version, promoted or not, sorted.
+        """Return the names of the stations that have any version, promoted or not, sorted, and `POOLED` among them.
 
         Raises
         ------
@@ -178,9 +181,11 @@ class Store:
 
         Raises
         ------
-        StoreError : where a folder can't be written to
+        StoreError : where a folder can't be written to, or the name is kept for something else
         history.BrokenHistory : where the history could not be continued
         """
+        if station == POOLED:
+            raise StoreError(f"{POOLED!r} is what the store calls what stations teach together: name the station anew")
         with _writing(self.root):
             make_folder(self.root)
         for folder in (self.root, self._folder(station), self._folder(station) / "versions"):

@@ -3,7 +3,8 @@
 import time
 
 from app.history import Entry
-from app.store import Store
+from app.store import POOLED, Store
+from models.correctors import Pooled
 from models.formats import from_state
 
 
@@ -14,7 +15,7 @@ def verify(store: Store, station: str) -> list[str]:
         try:
             state, manifest = store.load(station, version)
             digests[version] = manifest.sha256
-            from_state(state)
+            Pooled.from_state(state) if station == POOLED else from_state(state)
         except ValueError as error:
             if version in store.versions(station):  # it may have been pruned meanwhile
                 problems.append(f"{station} {version}: {error}")

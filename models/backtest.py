@@ -7,8 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from models.baselines import Baseline, baselines
+from models.correctors import Pooled
 from models.forecaster import Forecaster
+from models.guided import MIN_GUIDED, Guided, guided_rows
 from models.nn import Array, Epoch, Parameters
+from models.predictors import check_not_the_answer
 from models.quality import set_aside_the_doubtful
 from models.recipe import Recipe
 from models.sequence import usable_rows
@@ -46,20 +49,28 @@ class Split:
     held_out: Array
 
     @classmethod
-    def chronological(cls, rows: Array) -> "Split":
+    def chronological(cls, rows: Array, least: int = MIN_ROWS) -> "Split":
         """Cut the usable rows, which ascend, at `TRAINING_SHARE`.
 
         Raises
         ------
-        ValueError : where there are fewer than `MIN_ROWS`
+        ValueError : where there are fewer than ``least``
         """
-        if len(rows) < MIN_ROWS:
+        if len(rows) < least:
             raise ValueError(
-                f"{len(rows)} usable days are too few to train on: at least {MIN_ROWS} are needed that have tmax, "
+                f"{len(rows)} usable days are too few to train on: at least {least} are needed that have tmax, "
                 "have it on the next calendar day too, and have no long gap in the days before"
             )
         cut = int(TRAINING_SHARE * len(rows))
         return cls(rows[:cut], rows[cut:])
+
+    def with_guidance(self, guided: Array) -> "Split":
+        """Cut the rows that have guidance at the same place, or where enough of them are before it."""
+        training = guided[guided <= self.training[-1]]
+        if len(training) < MIN_GUIDED:
+            training = guided[: int(TRAINING_SHARE * len(guided))]
+        rows = np.union1d(self.held_out, guided)
+        return Split(training, rows[rows > training[-1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +80,14 @@ class Learned:
     Attributes
     ----------
     forecaster : trained on all days where the recipe says ``refit``, else on the training days; the odds are those
-        that the held-out days gave the networks which had not seen them
+        that the held-out days gave the networks which had not seen them. Where there is guidance it corrects that
     verification : of the networks that had not seen the held-out days, on these, beside the baselines; the odds of
         each half of them are from the errors of the other half, so that no day vouches for itself
     baselines : calibrated on the held-out days
     set_aside : values that were doubted, by the whole record, and neither learned from nor scored
     """
 
-    forecaster: Forecaster
+    forecaster: Forecaster | Guided
     split: Split
     verification: Verification
     baselines: dict[str, Baseline]
@@ -90,6 +101,7 @@ def learn(
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
     start: Sequence[Parameters] = (),
+    pooled: Pooled | None = None,
 ) -> Learned:
     """Train a forecaster on a record, and judge it on days that trained nothing.
 
@@ -97,31 +109,50 @@ def learn(
     ----------
     on_epoch : told of each epoch of each network as it ends
     start : parameters where the networks begin; drawn at random where there are none
+    pooled : where the correction of guidance begins, if it has the same predictors
 
     Raises
     ------
-    ValueError : where the record is too short
+    ValueError : where the record is too short, or a predictor is the next day's tmax itself
     FloatingPointError : where the recipe makes the training diverge
     """
+    check_not_the_answer(days)
     days, set_aside = set_aside_the_doubtful(days)
-    rows = usable_rows(days, recipe)
-    split = Split.chronological(rows)
+    rows, guided = usable_rows(days, recipe), teaching_rows(days)
+    split = Split.chronological(rows, MIN_GUIDED if len(guided) else MIN_ROWS)
     trial = Forecaster.fit(days, split.training, recipe, seed, on_epoch, start)
-    beside = baselines(days, split.training)
-    verification = cross_calibrated(station, {recipe.cell: trial, **beside}, days, split.held_out)
-    calibrated = trial.calibrated(days, split.held_out)
-    forecaster = calibrated
+    trial = trial.calibrated(days, split.held_out)
+    # The odds are those of a model that looks at the same columns.
+    final = trial
     if recipe.refit:
-        # The odds are those of a model that looks at the same columns.
         final = Forecaster.fit(days, rows, recipe, seed, on_epoch, start, trial.columns)
-        forecaster = replace(final, odds=calibrated.odds)
+        final = replace(final, odds=trial.odds)
+    judged: Forecaster | Guided = trial
+    forecaster: Forecaster | Guided = final
+    if len(guided):
+        split = split.with_guidance(guided)
+        if pooled and not pooled.fits(tuple(days.predictors), recipe):
+            pooled = None
+        judged = forecaster = Guided.fit(
+            days, split.training, trial, seed, on_epoch, pooled.earlier if pooled else None
+        )
+        if recipe.refit:
+            forecaster = Guided.fit(days, guided, final, seed, on_epoch, pooled.whole if pooled else None)
+    beside = baselines(days, rows[rows <= split.training[-1]])
     return Learned(
         forecaster,
         split,
-        verification,
+        cross_calibrated(station, {recipe.cell: judged, **beside}, days, split.held_out),
         {name: baseline.calibrated(days, split.held_out) for name, baseline in beside.items()},
         set_aside,
     )
+
+
+def teaching_rows(days: StationDays) -> Array:
+    """Return the rows (n,) that teach how to correct guidance; none where they are too few to be taught and judged."""
+    rows = guided_rows(days)
+    rows = rows[~np.isnan(days.next_tmax[rows])]
+    return rows if TRAINING_SHARE * len(rows) >= MIN_GUIDED else rows[:0]
 
 
 def cross_calibrated(station: str, forecasters: dict[str, Forecasting], days: StationDays, rows: Array) -> Verification:
@@ -171,11 +202,16 @@ def backtest(
     n_days: int = 365,
     on_epoch: Callable[[Epoch], None] | None = None,
     start: Sequence[Parameters] = (),
+    pooled: Callable[[np.datetime64], Pooled] | None = None,
 ) -> Verification:
     """Roll forward over the folds: learn from the days before each as `learn` does, then forecast its days.
 
     Whatever is learned, the doubts about values included, comes from the days before a fold alone; a forecast sees the
     days up to its issue date as they are in the record.
+
+    Parameters
+    ----------
+    pooled : asked for what was learned from many stations up to a day
 
     Raises
     ------
@@ -185,7 +221,8 @@ def backtest(
     parts = []
     for end, rows in folds(days, recipe, n_folds, n_days):
         if len(rows):
-            learned = learn(station, days.part(0, end), recipe, seed, on_epoch, start)
+            together = pooled(days.dates[end - 1]) if pooled else None
+            learned = learn(station, days.part(0, end), recipe, seed, on_epoch, start, together)
             forecasters: dict[str, Forecasting] = {recipe.cell: learned.forecaster, **learned.baselines}
             known = days.part(0, int(rows[-1]) + 2)
             quantiles = {name: forecaster.quantiles(known, rows) for name, forecaster in forecasters.items()}

@@ -1,14 +1,19 @@
 """What a forecast must beat to be worth anything: the same face as the forecaster."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from models.climatology import Climatology
+from models.emos import Emos
+from models.guidance import raw_point
 from models.intervals import MEDIAN, SeasonalErrors
 from models.nn import Array
 from models.station_days import ONE_DAY, StationDays
+
+# Guidance is a baseline where it is there on so many of the last days, and on half of those since it began.
+MIN_GUIDED, LATEST = 60, 365
 
 
 class Points(Protocol):
@@ -43,6 +48,18 @@ class Normal:
 
 
 @dataclass(frozen=True, eq=False)
+class RawGuidance:
+    """Tomorrow will be like the guidance says, whatever it is worth; where it is missing, as ``otherwise`` says."""
+
+    otherwise: Points
+
+    def points(self, days: StationDays, rows: Array) -> Array:
+        """Return the guidance for the day after each issue day, degC."""
+        said = raw_point(days)[rows]
+        return np.where(np.isfinite(said), said, self.otherwise.points(days, rows))
+
+
+@dataclass(frozen=True, eq=False)
 class Baseline:
     """A number for each day, which is the median, with the odds that its own errors show; None until `calibrated`."""
 
@@ -62,6 +79,28 @@ class Baseline:
         return np.asarray(self.forecast.points(days, rows)[:, None] + off - off[:, [MEDIAN]])
 
 
+@dataclass(frozen=True, eq=False)
+class GaussianBaseline(Baseline):
+    """What a regression on guidance says, odds and all; where guidance is missing, what `forecast` says."""
+
+    regression: Emos = field(kw_only=True)
+
+    def quantiles(self, days: StationDays, rows: Array) -> Array:
+        """Forecast from many issue days at once: the quantiles (n, 199), degC, of tmax on the day after each."""
+        otherwise, said = super().quantiles(days, rows), self.regression.quantiles(days, rows)
+        return np.where(np.isfinite(said), said, otherwise)
+
+
 def baselines(days: StationDays, rows: Array) -> dict[str, Baseline]:
-    """Return persistence and the climatology of ``rows``, not yet calibrated."""
-    return {"persistence": Baseline(Persistence()), "climatology": Baseline(Normal.fit(days, rows))}
+    """Return persistence and the climatology of ``rows``, not yet calibrated; and where there is guidance, that.
+
+    Guidance is "guidance", as it is, and "emos", the regression on it that is fitted to ``rows``, which ascend.
+    """
+    normal = Normal.fit(days, rows)
+    found = {"persistence": Baseline(Persistence()), "climatology": Baseline(normal)}
+    there = np.isfinite(raw_point(days)[rows[-LATEST:]])
+    since = there[there.argmax() :]
+    if there.sum() >= max(MIN_GUIDED, len(since) / 2):
+        found["guidance"] = Baseline(RawGuidance(normal))
+        found["emos"] = GaussianBaseline(normal, regression=Emos.fit(days, rows))
+    return found

@@ -9,12 +9,14 @@ import msgspec
 import numpy as np
 
 from models import scores
-from models.backtest import MIN_ROWS, Forecasting, Learned, Split, learn
+from models.backtest import MIN_ROWS, Forecasting, Learned, Split, learn, teaching_rows
 from models.baselines import Baseline, baselines
+from models.correctors import Pooled
 from models.features import Features
 from models.forecast import SequenceError
 from models.forecaster import Forecaster
 from models.formats import Served
+from models.guided import Guided
 from models.intervals import PROBABILITIES
 from models.nn import Array, Parameters
 from models.quality import set_aside_the_doubtful
@@ -25,6 +27,9 @@ from models.verification import Verification
 
 # Names in the verification of a challenge, beside those of the baselines.
 CHALLENGER, CHAMPION = "challenger", "champion"
+
+# Of these baselines, the regression on guidance: it may be better by chance.
+EMOS = "emos"
 
 # A challenger is judged on no fewer days than this.
 MIN_JUDGED = 28
@@ -60,7 +65,7 @@ class Challenge:
     """
 
     verdict: Verdict
-    forecaster: Forecaster | None = None
+    forecaster: Forecaster | Guided | None = None
     learned: Learned | None = None
     verification: Verification | None = None
     set_aside: Sequence[SetAside] = ()
@@ -75,6 +80,8 @@ def challenge(
     warm: bool = False,
     seen_through: np.datetime64 | None = None,
     start: Sequence[Parameters] = (),
+    pooled: Pooled | None = None,
+    pooled_before: Pooled | None = None,
 ) -> Challenge:
     """Train a challenger without the days that the champion has not seen, and let these judge both: see `judge`.
 
@@ -83,9 +90,11 @@ def challenge(
 
     Parameters
     ----------
-    warm : begin with the champion's weights and keep its odds, where it has the networks of the recipe
+    warm : begin with the champion's weights and keep its odds, where it has the networks of the recipe and there is no
+        guidance, whose correction is always learned anew
     seen_through : the last day that had a part in the champion, in its odds too; that of its weights if not given
-    start : as in `learn`, of a cold start
+    start, pooled : as in `learn`, of a cold start
+    pooled_before : the same, learned without the days that the champion has not seen
 
     Raises
     ------
@@ -104,21 +113,23 @@ def challenge(
         return Challenge(Verdict(False, reason), set_aside=set_aside)
     learned: Learned | None
     if champion is None:
-        learned = learn(station, days, recipe, seed, None, start)
+        learned = learn(station, days, recipe, seed, None, start, pooled)
         model, *others = learned.verification.quantiles.items()
         judged = replace(learned.verification, quantiles={CHALLENGER: model[1], **dict(others)})
         verdict = judge(judged, recipe)
         return Challenge(verdict, learned.forecaster if verdict.promote else None, learned, judged, set_aside)
 
-    if warm and isinstance(champion, Forecaster) and champion.has_networks_of(recipe):
+    guided = teaching_rows(believed)
+    challenger: Forecaster | Guided
+    if warm and isinstance(champion, Forecaster) and champion.has_networks_of(recipe) and not len(guided):
         learned, odds, start = None, champion.odds, champion.members
         made = msgspec.structs.replace(recipe, epochs=recipe.warm_epochs, learning_rate=recipe.warm_learning_rate)
         columns = champion.columns
         challenger = replace(Forecaster.fit(believed, old, made, seed, None, start, columns), odds=odds)
     else:
-        learned = learn(station, days.part(0, int(old[-1]) + 2), recipe, seed, None, start)
-        made, odds, challenger = recipe, learned.forecaster.odds, learned.forecaster
-        columns = challenger.columns
+        learned = learn(station, days.part(0, int(old[-1]) + 2), recipe, seed, None, start, pooled_before)
+        made, challenger = recipe, learned.forecaster
+        odds, columns = challenger.station_only.odds, challenger.columns
     judged = _verified(believed, new, champion, {CHALLENGER: challenger, **_beside(believed, old)})
     if len(judged.observed) < MIN_JUDGED:
         reason = f"the champion can forecast from too few days that it has not seen: {len(judged.observed)}"
@@ -131,18 +142,25 @@ def challenge(
         return Challenge(verdict, None, learned, judged, set_aside)
     final = Forecaster.fit(believed, training, made, seed, None, start, columns)
     final = replace(final, recipe=recipe, odds=odds)
-    return Challenge(verdict, final, learned, judged, set_aside)
+    if not isinstance(challenger, Guided):
+        return Challenge(verdict, final, learned, judged, set_aside)
+    guided = guided[guided <= training[-1]]
+    begin = pooled.whole if pooled and pooled.fits(tuple(days.predictors), recipe) else None
+    corrected = Guided.fit(believed, guided, final, seed, None, begin)
+    return Challenge(verdict, corrected, learned, judged, set_aside)
 
 
 def judge(judged: Verification, recipe: Recipe, fresher: int = 0) -> Verdict:
     """Decide by the continuous ranked probability score (CRPS) of the judged days.
 
-    A challenger that loses to persistence or climatology is not promoted, nor one that is worse than the champion with
-    95 % confidence. Of the others one is promoted that is better by the recipe's margin, or as much fresher as it asks.
+    A challenger that loses to guidance as it is, to persistence or to climatology is not promoted, nor one that is
+    worse than a plain regression on guidance (EMOS) or than the champion with 95 % confidence. Of the others one is
+    promoted that is better by the recipe's margin, or as much fresher as it asks.
 
     Parameters
     ----------
-    judged : by `CHALLENGER`, "persistence" and "climatology", and by `CHAMPION` where there is one
+    judged : by `CHALLENGER`, "persistence" and "climatology", by "guidance" and "emos" where there is guidance, and by
+        `CHAMPION` where there is one
     fresher : how many days the challenger would know that the champion does not
     """
     crps = {
@@ -151,15 +169,20 @@ def judge(judged: Verification, recipe: Recipe, fresher: int = 0) -> Verdict:
     }
     mean = {name: float(of_days.mean()) for name, of_days in crps.items()}
     on = f"on {len(judged.observed)} days that it has not seen"
-    for name in ("persistence", "climatology"):
+    for name in judged.references:
         if not mean[CHALLENGER] < mean[name]:  # of what is not a number neither is said
             return Verdict(False, f"loses to {name} {on}: CRPS {mean[CHALLENGER]:.2f} against {mean[name]:.2f} degC")
+    no_chance = f"which is no chance ({100 * CONFIDENCE:.0f} %)"
+    if EMOS in mean and not _least(crps[CHALLENGER] - crps[EMOS]) <= 0:
+        against = f"CRPS {mean[CHALLENGER]:.2f} against {mean[EMOS]:.2f} degC {on}, {no_chance}"
+        return Verdict(False, f"worse than a regression on guidance (EMOS): {against}")
     if CHAMPION not in mean:
-        return Verdict(True, f"better than persistence and climatology {on}")
+        *others, last = judged.references
+        return Verdict(True, f"better than {', '.join(others)} and {last} {on}")
     against = f"CRPS {mean[CHALLENGER]:.2f} against the champion's {mean[CHAMPION]:.2f} degC {on}"
     better = scores.skill(mean[CHALLENGER], mean[CHAMPION])
     if not _least(crps[CHALLENGER] - crps[CHAMPION]) <= 0:
-        return Verdict(False, f"worse than the champion: {against}, which is no chance ({100 * CONFIDENCE:.0f} %)")
+        return Verdict(False, f"worse than the champion: {against}, {no_chance}")
     if better >= recipe.better or fresher >= recipe.fresher:
         merit = "better than" if better >= recipe.better else f"as good as, and {fresher} days fresher than,"
         return Verdict(True, f"{merit} the champion: {against}")
@@ -213,9 +236,9 @@ def _verified(days: StationDays, rows: Array, champion: Served, others: Mapping[
 
 def _unit(champion: Served, days: StationDays, rows: Array) -> str:
     """Return a guess at what happened to the record."""
-    if not isinstance(champion, Forecaster):
+    if not isinstance(champion, Forecaster | Guided):
         return ""
-    normal = float(champion.features.tmax.on(days.dates[rows])[0].mean())
+    normal = float(champion.station_only.features.tmax.on(days.dates[rows])[0].mean())
     warmer = float(days.tmax[rows].mean()) - normal
     if abs(warmer - (0.8 * normal + 32)) < 0.2 * abs(warmer):
         return "; its temperatures look like degF that were read as degC (--units us)"

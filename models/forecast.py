@@ -31,12 +31,14 @@ class Forecast:
     odds : the distribution of tomorrow's tmax
     days : how many days the network saw
     filled : (day, column) of each value that the model looks at and that was not observed
+    notes : what else whoever reads the forecast should know, a sentence each
     """
 
     issued: np.datetime64
     odds: Distribution = field(repr=False)
     days: int
     filled: tuple[tuple[np.datetime64, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def valid(self) -> np.datetime64:
@@ -59,5 +61,6 @@ class Forecast:
 
 def missing_values(days: StationDays, columns: tuple[str, ...]) -> tuple[tuple[np.datetime64, str], ...]:
     """Return (day, column) of each value of ``columns`` that was not observed."""
-    missing = ((days.dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
+    dates = days.dates
+    missing = ((dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
     return tuple((date, column) for date, column in missing if column in columns)

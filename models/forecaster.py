@@ -131,7 +131,7 @@ def trained_members(
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """A trained model.
+    """A trained model that knows the station's own past alone.
 
     ::
 
@@ -322,6 +322,21 @@ class Forecaster:
     def columns(self) -> tuple[str, ...]:
         """Those of the station-days that it looks at."""
         return self.features.columns
+
+    @property
+    def format(self) -> int:
+        """The format of its state."""
+        return FORMAT
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """None: it knows the station's own past alone."""
+        return ()
+
+    @property
+    def station_only(self) -> "Forecaster":
+        """Itself: see `models.guided.Guided`, which has one."""
+        return self
 
     @property
     def _odds(self) -> Odds:

@@ -88,6 +88,11 @@ class Forecaster:
     n: int
     trained_through: np.datetime64
 
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """None: it knows the station's own past alone."""
+        return ()
+
     def predict(self, days: StationDays) -> Forecast:
         """Forecast the day after the last of ``days``, of which up to ``recipe.window`` are used.
 

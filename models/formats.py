@@ -4,7 +4,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from models import forecaster, format_1
+from models import forecaster, format_1, guided
 from models.forecast import Forecast
 from models.recipe import Recipe
 from models.station_days import StationDays
@@ -22,6 +22,10 @@ class Served(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Those of the station-days that it looks at."""
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """What else it looks at of a day: guidance, and further predictors."""
 
     @property
     def trained_through(self) -> np.datetime64:
@@ -43,4 +47,6 @@ def from_state(state: dict[str, Any]) -> Served:
         return format_1.Forecaster.from_state(state)
     if number == forecaster.FORMAT:
         return forecaster.Forecaster.from_state(state)
-    raise ValueError(f"format {number} of the model is not known here: 1 to {forecaster.FORMAT} are")
+    if number == guided.FORMAT:
+        return guided.Guided.from_state(state)
+    raise ValueError(f"format {number} of the model is not known here: 1 to {guided.FORMAT} are")

@@ -104,3 +104,14 @@ def check_not_the_answer(days: StationDays) -> None:
             raise PredictorError(
                 f"{name} is the next day's tmax itself on {100 * same.mean():.0f} % of the days, and no forecast of it"
             )
+
+
+def guided(days: StationDays) -> Array:
+    """Return on which days (N,) there is any guidance for the next."""
+    there = [~np.isnan(column) for name, column in days.predictors.items() if is_guidance(name)]
+    return np.any(there, axis=0) if there else np.zeros(len(days), bool)
+
+
+def predictor(days: StationDays, name: str) -> Array:
+    """Return a predictor (N,); ``nan`` throughout where the days have none of the name."""
+    return days.predictors.get(name, np.full(len(days), np.nan))

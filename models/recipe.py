@@ -6,6 +6,22 @@ import msgspec
 from msgspec import Meta
 
 
+class GuidanceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the correction of guidance is made; cell, layers, window, weight decay and clipping are the recipe's."""
+
+    hidden: Annotated[int, Meta(ge=1, le=512)] = 16
+    # Stretches of the record: each network learns from all of them but one, whose days say how good it is.
+    folds: Annotated[int, Meta(ge=2, le=20)] = 5
+    # Networks that leave out the same stretch.
+    members: Annotated[int, Meta(ge=1, le=64)] = 2
+    # How strongly the regression on which the networks build is drawn towards the guidance without its bias: as by so
+    # many days.
+    penalty: Annotated[float, Meta(gt=0)] = 100.0
+    epochs: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    batch_size: Annotated[int, Meta(ge=1)] = 64
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-3
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every choice there is, with its default. Days are calendar days."""
 
@@ -21,6 +37,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_days: Annotated[int, Meta(ge=1, le=366)] = 7
     # The longest run of days without tmax that is bridged; what lies before a longer one is not looked at.
     max_gap: Annotated[int, Meta(ge=0, le=60)] = 10
+    # Columns that are looked at beside guidance, which is where it is there; "all" for every column of the record.
+    predictors: tuple[str, ...] = ()
     # Where the networks begin: with weights learned from many stations, where there are any for them, or at random.
     start: Literal["pooled", "random"] = "pooled"
     epochs: Annotated[int, Meta(ge=1, le=10_000)] = 8
@@ -40,6 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-2
     clip_norm: Annotated[float, Meta(gt=0)] = 1.0
+    guidance: GuidanceRecipe = GuidanceRecipe()
 
     @property
     def recommended_days(self) -> int:

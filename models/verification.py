@@ -9,6 +9,9 @@ from models import scores
 from models.intervals import MEDIAN, PROBABILITIES
 from models.nn import Array
 
+# What skill is measured against, in the order in which it is told; guidance only where there is some.
+REFERENCES = ("guidance", "persistence", "climatology")
+
 SEASONS = {"Dec-Feb": (12, 1, 2), "Mar-May": (3, 4, 5), "Jun-Aug": (6, 7, 8), "Sep-Nov": (9, 10, 11)}
 
 
@@ -22,7 +25,7 @@ class Verification:
     issued : (n,) datetime64[D], ascending; the forecasts are for the day after each
     observed : (n,) degC
     quantiles : forecaster's name -> (n, 199) degC, its quantiles at `PROBABILITIES`; the model comes first, and
-        "persistence" and "climatology" are among the others
+        "persistence" and "climatology" are among the others, where there is guidance "guidance" and "emos" too
     """
 
     station: str
@@ -34,6 +37,11 @@ class Verification:
     def model(self) -> str:
         """Name of the forecaster that the others are compared with."""
         return next(iter(self.quantiles))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Those of `REFERENCES` that there are."""
+        return tuple(name for name in REFERENCES if name in self.quantiles)
 
     @cached_property
     def points(self) -> dict[str, Array]:
@@ -65,21 +73,24 @@ class Verification:
     def joined(cls, parts: "list[Verification]") -> "Verification":
         """Return the days of all ``parts``, which are of one station and follow each other.
 
+        Who is not in all of them is left out: guidance that began in the middle has not said enough to be compared.
+
         Raises
         ------
         ValueError : where there is none
         """
         if not parts:
             raise ValueError("there is no day on which a forecast could be made and tmax was observed on the next day")
+        names = [name for name in parts[0].quantiles if all(name in part.quantiles for part in parts)]
         return cls(
             parts[0].station,
             np.concatenate([part.issued for part in parts]),
             np.concatenate([part.observed for part in parts]),
-            {name: np.concatenate([part.quantiles[name] for part in parts]) for name in parts[0].quantiles},
+            {name: np.concatenate([part.quantiles[name] for part in parts]) for name in names},
         )
 
     def scores(self) -> dict[str, "Scores"]:
-        """Score every forecaster; the skills are against those named "persistence" and "climatology"."""
+        """Score every forecaster; the skills are against `references`."""
         errors = {name: scores.mean_absolute_error(point, self.observed) for name, point in self.points.items()}
         return {name: self._score(name, errors) for name in self.quantiles}
 
@@ -103,6 +114,7 @@ class Verification:
             missed=scores.share_missed_by(point, observed, MISSED),
             interval_score_80=scores.interval_score(*interval_80, observed, 0.8),
             pit=[round(float(share), 4) for share in scores.pit_histogram(pit)],
+            skill_guidance=scores.skill(errors[name], errors["guidance"]) if "guidance" in errors else None,
         )
 
 
@@ -113,11 +125,14 @@ MISSED = 5.0
 
 @dataclass(frozen=True)
 class Scores:
-    """A row of the score table: degC; skills, shares and coverages have no unit. What older models lack is None.
+    """A row of the score table: degC; skills, shares and coverages have no unit.
+
+    What older models lack is None, and so is the skill against guidance where there is none.
 
     Attributes
     ----------
-    skill, skill_climatology : of the mean absolute error, against persistence and against climatology
+    skill, skill_climatology, skill_guidance : of the mean absolute error, against persistence, climatology and the raw
+        guidance
     percentiles : 5, 25, 50, 75 and 95 % of the errors, forecast - observed
     within : share of errors of at most 1, 2 and 3 degC
     missed : share of errors of 5 degC and more
@@ -139,3 +154,10 @@ class Scores:
     missed: float | None = None
     interval_score_80: float | None = None
     pit: list[float] | None = None
+    skill_guidance: float | None = None
+
+    @property
+    def skills(self) -> dict[str, float]:
+        """Those that there are, by what they are against, in the order of `REFERENCES`."""
+        found = zip(REFERENCES, (self.skill_guidance, self.skill, self.skill_climatology), strict=True)
+        return {name: skill for name, skill in found if skill is not None}

@@ -2,6 +2,9 @@
 
 import csv
 import io
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import click
@@ -10,21 +13,34 @@ import numpy as np
 
 from app.files import replace_file
 from app.manifest import Span
-from app.readers import Record, read_record
+from app.pooling import learn_together
+from app.readers import Record, read_record, station_name
 from app.report import backtest_report
 from app.starts import start_for
 from models.backtest import backtest as roll_forward
 from models.backtest import folds as cut_folds
+from models.backtest import teaching_rows
+from models.correctors import Pooled
 from models.recipe import Recipe
 from models.station_days import ONE_DAY, UNIT_NAMES, Units
 from models.verification import Scores, Verification
 from scripts.console import Command, messages, output
-from scripts.recipes import Epochs, files_options, output_option, recipe_options
+from scripts.recipes import (
+    Epochs,
+    files_options,
+    guidance_folder_option,
+    guidance_of,
+    networks_of,
+    output_option,
+    pool_option,
+    recipe_options,
+)
 from scripts.tables import scores_table
 
 # Of the model, in the CSV file.
 LEVELS = (0.8, 0.9)
 BESIDE = ("persistence", "climatology")
+BESIDE_GUIDANCE = ("guidance", "emos")
 
 
 class Fold(msgspec.Struct):
@@ -61,6 +77,8 @@ class Results(msgspec.Struct):
 
 @click.command(cls=Command)
 @files_options
+@guidance_folder_option
+@pool_option
 @recipe_options
 @click.option("--folds", type=click.IntRange(min=1), default=5, show_default=True, help="How often to train anew.")
 @click.option(
@@ -73,6 +91,8 @@ def backtest(
     files: list[Path],
     record_format: str,
     units: Units,
+    guidance: Path | None,
+    pool: bool,
     recipe: Recipe,
     seed: int,
     folds: int,
@@ -90,16 +110,30 @@ def backtest(
     Weights learned from many stations, where networks begin unless the recipe says start = "random", may know later
     days of these stations; a station that was among them should be tested with random ones.
     """
+    guided_by = guidance_of(guidance, files)
+    read = {path.resolve() for path in (*files, *guided_by.values())}
     outputs = [path.resolve() for path in (report, json, forecasts) if path]
-    if len({*outputs, *(path.resolve() for path in files)}) < len(outputs) + len(files):
-        raise click.UsageError("each file that is written must be another, and none of the records")
+    if len({*outputs, *read}) < len(outputs) + len(read):
+        raise click.UsageError("each file that is written must be another, and none of the records or their guidance")
     results = Results(UNIT_NAMES["metric"]["tmax"], recipe, seed, days, [], {})
     verifications: list[Verification] = []
+
+    def read_one(path: Path) -> Record:
+        return read_record(path, record_format, units, recipe.predictors, guided_by.get(station_name(path)))
+
+    @cache
+    def together(through: np.datetime64) -> Pooled:
+        records = []
+        for path in files:
+            with suppress(ValueError, OSError):  # it is told of when its turn comes
+                records.append(read_one(path))
+        return learn_together(records, recipe, seed, through)
+
     for path in files:
         try:
-            record = read_record(path, record_format, units)
+            record = read_one(path)
             check_new(record.station, results)
-            verification, result = backtest_station(record, recipe, seed, folds, days)
+            verification, result = backtest_station(record, recipe, seed, folds, days, together if pool else None)
         except (ValueError, ArithmeticError, MemoryError, OSError) as error:
             reason = " ".join(str(error).split()).removeprefix(f"{path}: ")
             results.failed[str(path)] = reason
@@ -124,14 +158,24 @@ def check_new(station: str, results: Results) -> None:
 
 
 def backtest_station(
-    record: Record, recipe: Recipe, seed: int, n_folds: int, n_days: int
+    record: Record,
+    recipe: Recipe,
+    seed: int,
+    n_folds: int,
+    n_days: int,
+    together: Callable[[np.datetime64], Pooled] | None = None,
 ) -> tuple[Verification, Result]:
     """Backtest a station, and score it."""
     days = record.days
-    issued = [days.dates[rows] for _, rows in cut_folds(days, recipe, n_folds, n_days) if len(rows)]
-    a_fold = recipe.members * (1 + recipe.refit)
-    with Epochs(record.station, recipe, a_fold * len(issued), told=a_fold) as epochs:
-        verification = roll_forward(record.station, days, recipe, seed, n_folds, n_days, epochs.show, start_for(recipe))
+    cuts = [(end, days.dates[rows]) for end, rows in cut_folds(days, recipe, n_folds, n_days) if len(rows)]
+    issued = [dates for _, dates in cuts]
+    networks = [
+        networks_of(recipe, bool(len(teaching_rows(days.part(0, end)))), together is not None) for end, _ in cuts
+    ]
+    with Epochs(record.station, [epochs for fold in networks for epochs in fold], told=len(networks[0])) as epochs:
+        verification = roll_forward(
+            record.station, days, recipe, seed, n_folds, n_days, epochs.show, start_for(recipe), together
+        )
     tested = [Fold(str(dates[0] + ONE_DAY), str(dates[-1] + ONE_DAY), len(dates)) for dates in issued]
     return verification, Result(
         station=record.station,
@@ -170,16 +214,24 @@ def write(
 
 
 def as_csv(verifications: list[Verification]) -> str:
-    """Return a line a forecast, degC: the model's with its ranges, and those of the baselines."""
+    """Return a line a forecast, degC: the model's with its ranges, and those of the baselines.
+
+    The columns are those of all stations: those of guidance are empty where a station has none, and not there where no
+    station has any.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     ends = [f"{end}_{100 * level:.0f}" for level in LEVELS for end in ("low", "high")]
-    writer.writerow(["station", "issued", "date", "observed", "tmax", *ends, *BESIDE])
+    beside = [*BESIDE, *(name for name in BESIDE_GUIDANCE if any(name in v.quantiles for v in verifications))]
+    names = ["station", "issued", "date", "observed", "tmax", *ends, *beside]
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
     for v in verifications:
         ranges = [end for level in LEVELS for end in v.interval(v.model, level)]
-        columns = np.stack([v.observed, v.points[v.model], *ranges, *(v.points[name] for name in BESIDE)], axis=1)
-        for issued, numbers in zip(v.issued, columns, strict=True):
-            writer.writerow([v.station, issued, issued + ONE_DAY, *(f"{number:.2f}" for number in numbers)])
+        columns = {"observed": v.observed, "tmax": v.points[v.model], **dict(zip(ends, ranges, strict=True))}
+        columns |= {name: v.points[name] for name in beside if name in v.points}
+        for row, issued in enumerate(v.issued):
+            numbers = {name: f"{column[row]:.2f}" for name, column in columns.items()}
+            writer.writerow({"station": v.station, "issued": issued, "date": issued + ONE_DAY, **numbers})
     return text.getvalue()
 
 

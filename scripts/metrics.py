@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from app.rounds import Outcome, counts, cpu_seconds, gain, reason
 from models.challenge import CHALLENGER, CHAMPION
 from models.station_days import UNIT_NAMES
+from models.verification import REFERENCES
 
 LAST_SUCCESS = "tmax_retrain_last_success_timestamp_seconds"
 
@@ -81,9 +82,9 @@ def write_metrics(path: Path, outcomes: Sequence[Outcome], began: datetime, seco
     judged = [outcome.scores for outcome in outcomes if CHALLENGER in outcome.scores]
     gauge("judged_stations", len(judged), "Stations of the last round whose challengers were judged.")
     if judged:
-        skills = {"persistence": [scores[CHALLENGER].skill for scores in judged]}
-        skills["climatology"] = [s for scores in judged if (s := scores[CHALLENGER].skill_climatology) is not None]
-        means = {reference: fmean(values) for reference, values in skills.items() if values}
+        all_skills = [scores[CHALLENGER].skills for scores in judged]
+        skills = {name: [skills[name] for skills in all_skills if name in skills] for name in REFERENCES}
+        means = {name: fmean(values) for name, values in skills.items() if values}
         what = "Share of the reference's mean absolute error that a judged challenger saves, mean."
         gauges("skill_ratio", "reference", means, what)
 

@@ -73,7 +73,7 @@ def pretrain(
         messages.print(f"{path}: {len(examples[-1].x)} days of {days.first} to {days.last}")
     x, target = (np.concatenate([getattr(e, name) for e in examples]) for name in ("x", "target"))
     del examples  # as large as the windows themselves
-    with Epochs(f"{len(files)} stations", recipe, recipe.members) as progress:
+    with Epochs(f"{len(files)} stations", [recipe.epochs] * recipe.members) as progress:
         weights = trained_members(x, target, recipe, seed, progress.show)
     write_start(out, weights)
     messages.print(f"{out}: learned from {len(x)} days; training begins there if it is data/{start_name(recipe)}")

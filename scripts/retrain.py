@@ -3,7 +3,7 @@
 import glob
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,20 +15,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.files import replace_file
 from app.fleet import Backend, run
 from app.report import retraining_report
-from app.retrain import Plan, Task, only_one, retrain_station, settle, tasks
+from app.retrain import Plan, Task, only_one, retrain_station, settle, tasks, together_for
 from app.rounds import Outcome, reason
 from app.store import Store
 from models.recipe import Recipe
 from models.station_days import Units
 from scripts.console import Command, messages, output, reading_options, store_option
 from scripts.metrics import outcomes_json, write_metrics
-from scripts.recipes import output_option, recipe_options
+from scripts.recipes import guidance_folder_option, guidance_of, output_option, pool_option, recipe_options
 from scripts.tables import retraining_table
 
 
 @click.command(cls=Command)
 @click.option("--data", required=True, help="Folder of records (*.csv), or a pattern in quotes: 'records/*.csv'.")
 @reading_options
+@guidance_folder_option
+@pool_option
 @recipe_options
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count(), help="Processes. Default: one for each core."
@@ -48,6 +50,8 @@ def retrain(
     data: str,
     record_format: str,
     units: Units,
+    guidance: Path | None,
+    pool: bool,
     recipe: Recipe,
     seed: int,
     jobs: int,
@@ -61,7 +65,7 @@ def retrain(
     metrics: Path | None,
     store: Store,
 ) -> None:
-    """Train a challenger for each station whose record has changed, and promote those that earn it.
+    """Train a challenger for each station whose record or guidance has changed, and promote those that earn it.
 
     The station is named by its file. A challenger is judged beside the champion on the days that neither has seen. What
     is finished is kept when the work is interrupted, and the next run goes on from there.
@@ -69,7 +73,8 @@ def retrain(
     if scheduler and backend == "loky":
         raise click.UsageError("--scheduler is for --backend dask or ray")
     files = records(data)
-    plan = Plan(recipe, seed, record_format, units, force)
+    guided_by = guidance_of(guidance, files)
+    plan = Plan(recipe, seed, record_format, units, force, pool)
     outcomes: list[Outcome] = []
     began, stopped = datetime.now(UTC), ""
     with nullcontext() if dry_run else only_one(store), Stations(len(files)) as progress:
@@ -79,14 +84,20 @@ def retrain(
             progress.show(outcome)
 
         def changed() -> Iterator[Task]:
-            for item in tasks(store, files, plan, dry_run):
+            for item in tasks(store, files, plan, dry_run, guided_by):
                 if isinstance(item, Task):
                     yield item
                 else:
                     note(item)
 
+        def due() -> Iterable[Task]:
+            if not pool:
+                return changed()
+            all_due = list(changed())
+            return together_for(None if dry_run else store, files, plan, all_due, guided_by) if all_due else []
+
         try:
-            with closing(run(retrain_station, changed(), backend, jobs, scheduler)) as answers:
+            with closing(run(retrain_station, due(), backend, jobs, scheduler)) as answers:
                 for task, answer in answers:
                     note(settle(None if dry_run else store, task, answer))
         except KeyboardInterrupt:

@@ -43,7 +43,8 @@ def show(station: str, store: Store) -> None:
     """Show a station's champion: its scores and its manifest."""
     version = store.champion(station)
     manifest = store.manifest(station, version)
-    output.print(score_table(manifest))
+    if manifest.scores:
+        output.print(score_table(manifest))
     if manifest.scores_by_season:
         output.print(season_table(manifest))
     apart = {"scores", "scores_by_season", "set_aside"}

@@ -1,16 +1,29 @@
 """Train a station's model and make it the champion."""
 
+from functools import partial
 from pathlib import Path
 
 import click
+import numpy as np
 
-from app.readers import read_record
+from app.pooling import Together, keep_pooled, kept_pooled, learn_together
+from app.readers import Record, read_record, station_name
 from app.store import Store
 from app.training import train_station
+from models.backtest import teaching_rows
+from models.guided import MIN_GUIDED
 from models.recipe import Recipe
 from models.station_days import Units
-from scripts.console import Command, data_options, messages, output, store_option
-from scripts.recipes import Epochs, recipe_options
+from scripts.console import Command, messages, output, store_option
+from scripts.recipes import (
+    Epochs,
+    files_options,
+    guidance_folder_option,
+    guidance_of,
+    networks_of,
+    pool_option,
+    recipe_options,
+)
 from scripts.tables import calibration_table, score_table, season_table
 
 EMBEDDED = Path(__file__).parent.parent / "data" / "seattle.csv"
@@ -20,21 +33,68 @@ NAMED = 3
 
 
 @click.command(cls=Command)
-@data_options(default=EMBEDDED)
+@partial(files_options, default=EMBEDDED)
 @click.option("--station", help="Name of the station. Default: the file's own.")
+@guidance_folder_option
+@pool_option
 @recipe_options
 @store_option
 def train(
-    data: Path, record_format: str, units: Units, station: str | None, recipe: Recipe, seed: int, store: Store
+    files: list[Path],
+    record_format: str,
+    units: Units,
+    station: str | None,
+    guidance: Path | None,
+    pool: bool,
+    recipe: Recipe,
+    seed: int,
+    store: Store,
 ) -> None:
-    """Train a station's model on its record, print its scores, and make it the champion."""
-    if data == EMBEDDED and units != "metric":
+    """Train a station's model on its record, print its scores, and make it the champion.
+
+    Of several records each makes a model. With --pool they are learned from together first, where there is guidance;
+    a single one begins with what the store has of an earlier --pool.
+    """
+    if EMBEDDED in files and units != "metric":
         raise click.UsageError("the embedded station is metric; --units goes with --data")
-    record = read_record(data, record_format, units)
-    name = station or record.station
-    store.check_writable(name)
-    with Epochs(name, recipe, recipe.members * (1 + recipe.refit)) as epochs:
-        trained = train_station(name, record, recipe, seed, epochs.show)
+    if station and len(files) > 1:
+        raise click.UsageError("--station names one station, and there are several records")
+    guided_by = guidance_of(guidance, files)
+    records = {
+        station or station_name(path): read_record(
+            path, record_format, units, recipe.predictors, guided_by.get(station_name(path))
+        )
+        for path in files
+    }
+    if len(records) < len(files):
+        raise click.UsageError("two records are of a station of one name: rename one of them")
+    for name in records:
+        store.check_writable(name)
+    together = None
+    if pool:
+        together = together_of(store, list(records.values()), recipe, seed)
+    for name, record in records.items():
+        train_one(name, record, recipe, seed, store, together)
+
+
+def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) -> Together:
+    """Learn from several records together; of a single one, return what was learned before."""
+    if len(records) == 1:
+        return kept_pooled(store)
+    together = keep_pooled(store, learn_together(records, recipe, seed), records, seed)
+    messages.print(f"learned from {together.pooled.n} days of {len(records)} stations together")
+    return together
+
+
+def train_one(name: str, record: Record, recipe: Recipe, seed: int, store: Store, together: Together | None) -> None:
+    """Train, score and promote the model of one station."""
+    for predictor, column in record.days.predictors.items():
+        messages.print(f"{predictor}: known on {np.isfinite(column).sum()} of {len(column)} days")
+    guided = bool(len(teaching_rows(record.days)))
+    if record.days.predictors and not guided:
+        messages.print(f"guidance is not used yet: too few days have it, {MIN_GUIDED} are needed to learn from")
+    with Epochs(name, networks_of(recipe, guided, together is not None)) as epochs:
+        trained = train_station(name, record, recipe, seed, epochs.show, together)
     for table in (score_table(trained.manifest), season_table(trained.manifest), calibration_table(trained.learned)):
         output.print(table)
     set_aside = trained.manifest.set_aside

@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.store import Store
 from app.training import train_station
 from app.web import create_app
-from models.recipe import Recipe
+from models.recipe import GuidanceRecipe, Recipe
 from models.station_days import StationDays
 
 # A shared machine may be slow at any moment; what a gate runs must be the same every time.
@@ -30,7 +30,16 @@ hypothesis.settings.load_profile("here")
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 # Two small networks that begin at random; 14 days are looked at, few enough for a test to write down.
-QUICK = Recipe(hidden=4, members=2, window=8, memory=7, max_gap=5, epochs=2, start="random")
+QUICK = Recipe(
+    hidden=4,
+    members=2,
+    window=8,
+    memory=7,
+    max_gap=5,
+    epochs=2,
+    start="random",
+    guidance=GuidanceRecipe(hidden=4, folds=3, members=1, epochs=2),
+)
 
 
 def synthetic_days(n=1200, seed=0, first="2015-01-01"):
@@ -45,12 +54,25 @@ def synthetic_days(n=1200, seed=0, first="2015-01-01"):
     return StationDays(np.datetime64(first, "D"), np.round(np.column_stack([tmax, tmin, rain]), 1))
 
 
+def guided_days(n=1200, seed=0, first="2015-01-01", bias=-2.0, spread=True, wind=True):
+    """The same with somebody's forecasts: too cold, the more so with wind, and unsure to a known degree."""
+    days = synthetic_days(n + 1, seed, first)
+    rng = np.random.default_rng([seed, 1])
+    sure, windy = rng.uniform(0.3, 1.5, n), rng.exponential(1.0, n)
+    guidance = days.next_tmax[:n] + bias - 0.8 * windy + sure * rng.normal(0, 1, n)
+    predictors = {"guidance": guidance.round(1)}
+    predictors |= {"guidance_spread": sure.round(2)} if spread else {}
+    predictors |= {"wind": windy.round(2)} if wind else {}
+    return StationDays(days.first, days.values[:n], predictors)
+
+
 def write_csv(path, days):
+    table = np.column_stack([days.values, *days.predictors.values()])
     lines = (
         f"{date}," + ",".join("" if np.isnan(v) else f"{v:g}" for v in row)
-        for date, row in zip(days.dates, days.values, strict=True)
+        for date, row in zip(days.dates, table, strict=True)
     )
-    path.write_text("\n".join(["date,tmax,tmin,rain", *lines, ""]))
+    path.write_text("\n".join([",".join(["date,tmax,tmin,rain", *days.predictors]), *lines, ""]))
     return path
 
 
@@ -77,6 +99,17 @@ def trained(days):
 def retrained(days):
     """Another model of the same station."""
     return train_station("hill", Record("hill", days), QUICK, seed=1)
+
+
+@pytest.fixture(scope="session")
+def days_with_guidance():
+    return guided_days()
+
+
+@pytest.fixture(scope="session")
+def guided(days_with_guidance):
+    """A model that corrects guidance, trained quickly."""
+    return train_station("hill", Record("hill", days_with_guidance), QUICK, seed=0)
 
 
 @pytest.fixture

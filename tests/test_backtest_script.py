@@ -1,8 +1,10 @@
 """The backtest sees nothing of the future, and its command writes what it says."""
 
 import csv
+import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from models.recipe import Recipe
 from models.sequence import issue_rows
 from models.station_days import StationDays
 from models.verification import Scores, Verification
+from scripts.backtest import as_csv
 from scripts.backtest import backtest as command
 from tests.conftest import ROOT, run_script, synthetic_days, write_csv
 
@@ -217,7 +220,10 @@ def assert_scores(written, verification: Verification):
     for name, scores in verification.scores().items():
         assert list(written[name]) == list(Scores.__dataclass_fields__)
         for field, value in written[name].items():
-            assert value == pytest.approx(getattr(scores, field), rel=1e-4, abs=1e-4), field
+            if field == "skill_guidance":
+                assert value is getattr(scores, field) is None
+            else:
+                assert value == pytest.approx(getattr(scores, field), rel=1e-4, abs=1e-4), field
 
 
 def test_the_csv_file_has_every_forecast_in_degrees_celsius(folder):
@@ -239,6 +245,22 @@ def test_the_csv_file_has_every_forecast_in_degrees_celsius(folder):
             np.testing.assert_allclose([float(row[column]) for row in mine], values, atol=0.0051)
 
 
+def test_the_csv_file_has_the_same_columns_for_all_stations(untouched):
+    """Those of guidance are there where any station has some, and empty for the others; else they are not."""
+    part = untouched.part(slice(3))
+    said = part.quantiles["climatology"] + 1.234
+    guided = replace(part, station="vale", quantiles=part.quantiles | {"guidance": said, "emos": said - 1})
+    plain, both = (list(csv.DictReader(io.StringIO(as_csv(parts)))) for parts in ([part], [part, guided]))
+    assert list(plain[0])[-2:] == ["persistence", "climatology"]
+    assert list(both[0])[-4:] == ["persistence", "climatology", "guidance", "emos"]
+    assert [(row["station"], row["guidance"], row["emos"]) for row in both] == [
+        *(("hill", "", "") for _ in range(3)),
+        *(("vale", f"{point:.2f}", f"{point - 1:.2f}") for point in guided.points["guidance"]),
+    ]
+    for row, other in zip(plain, both, strict=False):
+        assert row.items() <= other.items()
+
+
 def test_days_that_cannot_be_forecast_are_left_out(folder):
     days = read_record(folder / "hill.csv").days
     issued = [row["issued"] for row in table(folder / "r.csv") if row["station"] == "hill"]
@@ -247,6 +269,28 @@ def test_days_that_cannot_be_forecast_are_left_out(folder):
     possible = set(issue_rows(days, TINY)) & {row for row in tested if not math.isnan(days.next_tmax[row])}
     assert issued == [str(days.dates[row]) for row in sorted(possible)]
     assert len(issued) < len(tested) - 20
+
+
+def test_guidance_is_that_of_the_station_s_name(tmp_path, folder):
+    """In a folder the files of other names, and the records themselves, are nobody's."""
+    for name in ("dale", "hill"):
+        (tmp_path / f"{name}.csv").write_bytes((folder / f"{name}.csv").read_bytes())
+    days = read_record(tmp_path / "dale.csv").days
+    said = {"time": [str(date) for date in days.dates], "temperature_2m_max": (days.tmax + 1.5).round(1).tolist()}
+    units = {"time": "iso8601", "temperature_2m_max": "°C"}
+    (tmp_path / "Dale.JSON").write_text(json.dumps({"daily_units": units, "daily": said}))
+    (tmp_path / "vale.csv").write_text("date,guidance\nyesterday,3\n")
+    (tmp_path / "hill.txt").write_text("date,guidance\nyesterday,3\n")
+    done = run_script(
+        "backtest", tmp_path / "hill.csv", tmp_path / "dale.csv", "--guidance", tmp_path,
+        "--recipe", folder / "tiny.toml", "--quick", "--folds", 1, "--days", 40, "--json", tmp_path / "r.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    digests = {s["station"]: s["data_digest"] for s in json.loads((tmp_path / "r.json").read_text())["stations"]}
+    assert digests == {
+        "dale": read_record(tmp_path / "dale.csv", guidance=tmp_path / "Dale.JSON").digest,
+        "hill": read_record(tmp_path / "hill.csv").digest,
+    }
 
 
 def test_the_report_is_a_page_of_both_stations(folder):
@@ -311,10 +355,16 @@ def test_what_was_done_is_kept_if_the_last_station_fails(tmp_path, folder):
         (["pyproject.toml", "--json", "FOLDER/r", "--report", "FOLDER/r"], "must be another"),
         (["FOLDER/r", "--forecasts", "FOLDER/../FOLDER_NAME/r"], "none of the records"),
         (["pyproject.toml", "--cell", "perceptron"], "is not one of"),
+        (["pyproject.toml", "FOLDER/r", "--guidance", "FOLDER/f.csv"], "one file for 2 stations: name a folder"),
+        (["FOLDER/r", "--guidance", "FOLDER/../FOLDER_NAME/r"], "--guidance is the record itself"),
+        (["FOLDER/x", "--guidance", "FOLDER"], "no file in FOLDER has the name of a station, such as x.csv or .json"),
+        (["FOLDER/f", "--guidance", "FOLDER", "--json", "FOLDER/f.csv"], "none of the records or their guidance"),
+        (["FOLDER/two", "--guidance", "FOLDER"], "two.csv and FOLDER/two.json are both of station two"),
     ],
 )
 def test_wrong_usage_is_told_before_the_work_begins(tmp_path, arguments, message):
-    (tmp_path / "r").write_text("date,tmax\n")
+    for name in ("r", "x", "f", "f.csv", "two", "two.csv", "two.json"):
+        (tmp_path / name).write_text("date,tmax\n")
     names = {"FOLDER_NAME": tmp_path.name, "FOLDER": str(tmp_path), "pyproject.toml": str(ROOT / "pyproject.toml")}
     for key, value in names.items():
         arguments, message = [a.replace(key, value) for a in arguments], message.replace(key, value)

@@ -86,7 +86,36 @@ class TestJudge:
         assert judge(judged(challenger=1.0, **BESIDE), RECIPE).promote
         assert not judge(judged(challenger=3.5, **BESIDE), RECIPE).promote
 
-    @pytest.mark.parametrize("also", [{}, {"champion": 1.0}])
+    @pytest.mark.parametrize("also", [{}, {"champion": 2.0}])
+    def test_one_that_loses_to_guidance_as_it_is_is_not_promoted(self, also):
+        verdict = judge(judged(challenger=1.0, guidance=0.9, emos=2.0, **also, **BESIDE), RECIPE, fresher=1000)
+        assert not verdict.promote
+        assert verdict.reason.startswith("loses to guidance on 60 days that it has not seen: CRPS 0.")
+
+    @pytest.mark.parametrize("also", [{}, {"champion": 2.0}])
+    def test_one_that_is_worse_than_the_regression_on_guidance_is_not_promoted(self, also):
+        verdict = judge(judged(challenger=1.0, guidance=1.5, emos=0.9, **also, **BESIDE), RECIPE, fresher=1000)
+        assert not verdict.promote
+        assert verdict.reason.startswith("worse than a regression on guidance (EMOS): CRPS 0.")
+        assert verdict.reason.endswith("on 60 days that it has not seen, which is no chance (95 %)")
+
+    @pytest.mark.parametrize("also", [{}, {"champion": 6.0}])
+    def test_it_may_be_worse_than_the_regression_by_chance(self, also):
+        beside = {"guidance": 6.0, "persistence": 6.0, "climatology": 6.0}
+        noisy = judged(noise=2.0, challenger=0.0, emos=0.0, **also, **beside)
+        turned = replace(noisy, quantiles=noisy.quantiles | {
+            CHALLENGER: noisy.quantiles["emos"], "emos": noisy.quantiles[CHALLENGER]
+        })  # fmt: skip
+        assert judge(noisy, RECIPE).promote
+        assert judge(turned, RECIPE).promote
+
+    def test_the_reason_names_what_there_was_to_beat(self):
+        plain, guided = judged(challenger=1.0, **BESIDE), judged(challenger=1.0, guidance=1.5, emos=1.2, **BESIDE)
+        said = "on 60 days that it has not seen"
+        assert judge(plain, RECIPE) == (True, f"better than persistence and climatology {said}")
+        assert judge(guided, RECIPE) == (True, f"better than guidance, persistence and climatology {said}")
+
+    @pytest.mark.parametrize("also", [{}, {"champion": 1.0}, {"guidance": 2.0, "emos": 1.0}])
     def test_what_is_no_number_is_not_promoted(self, also):
         broken = judged(challenger=1.0, **also, **BESIDE)
         broken.quantiles[CHALLENGER][7] = np.nan
@@ -123,6 +152,18 @@ class TestChallenge:
         assert found.verification.issued[0] + ONE_DAY == champion.trained_through + ONE_DAY
         assert found.verification.issued[-1] + ONE_DAY == DAYS.last
         assert found.learned is not None
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_guidance_is_among_what_judges(self, champion, known):
+        """It is right to half a degree."""
+        said = DAYS.next_tmax + np.random.default_rng(5).normal(0, 0.5, len(DAYS))
+        days = replace(DAYS, predictors={"guidance": said})
+        found = challenge("hill", days, RECIPE, champion=champion if known else None)
+        others = ["persistence", "climatology", "guidance", "emos"]
+        assert list(found.verification.quantiles)[-4:] == others
+        crps = {name: scores.crps for name, scores in found.verification.scores().items()}
+        assert crps["emos"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.2)
+        assert crps["emos"] < crps["guidance"] + 0.02 < crps["persistence"] < crps["climatology"]
 
     @pytest.mark.parametrize("recipe", [RECIPE, WARM])
     def test_what_judges_has_trained_nothing(self, champion, recipe):

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -187,6 +188,68 @@ def test_days_without_a_forecast_break_the_lines(one):
     band = dict(page.figures)["timeline"]["data"][0]
     assert [i for i, y in enumerate(band["y"]) if y is None] == [2 * 497]
     assert len(band["x"]) == len(band["y"])
+
+
+def with_guidance(v, seed=9):
+    """Beside the others guidance that is 0.6 degC too warm, and the regression on it that is not."""
+    rng = np.random.default_rng(seed)
+    spread = np.quantile(rng.normal(size=20_000), PROBABILITIES)
+    said = v.observed + rng.normal(0, 2.2, len(v.issued))
+    return replace(
+        v, quantiles=v.quantiles | {"guidance": said[:, None] + 0.6 + spread, "emos": said[:, None] + spread}
+    )
+
+
+@pytest.fixture(scope="module")
+def guided(one):
+    return Page(backtest_report([with_guidance(one)]))
+
+
+def test_guidance_comes_first(one, guided):
+    """In the headline, in the table of the scores, in that of the seasons, and among the skills by year."""
+    v = with_guidance(one)
+    mae = {name: scores.mean_absolute_error(v.points[name], v.observed) for name in v.quantiles}
+    expected = {name: minus(f"{100 * scores.skill(mae[name], mae['guidance']):.1f} %") for name in v.quantiles}
+    text = " ".join(" ".join(guided.texts).split())
+    found = re.findall(r"(\S+ %) smaller errors than (\w+)", text)
+    assert [name for _, name in found] == ["guidance", "persistence", "climatology"]
+    assert found[0][0] == expected["gru"]
+    skills = ["Skill against guidance", "Skill against persistence", "Skill against climatology"]
+    head, *rows = guided.tables[0]
+    assert head == ["Score", "gru", "persistence", "climatology", "ridge", "guidance", "emos"]
+    assert dict(zip(head[1:], rows[4][1:], strict=True)) == expected
+    for table in guided.tables:
+        assert [row[0] for row in table if row[0].startswith("Skill")] == skills
+    bars = traces(guided, "years")
+    assert list(bars) == ["against guidance", "against persistence", "against climatology"]
+    part = v.part((v.issued + 1).astype("M8[Y]") == np.datetime64("2020"))
+    errors = [scores.mean_absolute_error(part.points[name], part.observed) for name in ("gru", "guidance")]
+    assert bars["against guidance"]["y"][1] == pytest.approx(100 * scores.skill(*errors), abs=0.006)
+    assert "than guidance's, persistence's and climatology's; below zero" in text
+
+
+def test_guidance_and_the_regression_are_drawn_and_explained(page, guided):
+    assert list(traces(guided, "months")) == ["gru", "guidance"]
+    lines = traces(guided, "reliability")
+    assert {"guidance", "emos"} < set(lines)
+    drawn = [line["line"]["color"] for name, line in lines.items() if name != "chance"]
+    assert len(set(drawn)) == len(drawn) == 6
+    assert {"Guidance", "EMOS"} <= set(guided.texts)
+    assert not {"Guidance", "EMOS", "guidance"} & set(page.texts)
+
+
+def test_in_the_overview_a_station_without_guidance_has_a_place_left_empty(one):
+    parts = [with_guidance(verification(60, "Guided")), verification(60, "Bare")]
+    page = Page(backtest_report(parts))
+    head, guided, bare = page.tables[0]
+    at = head.index("Skill against guidance")
+    assert head[at : at + 3] == ["Skill against guidance", "Skill against persistence", "Skill against climatology"]
+    assert guided[at].endswith(" %")
+    assert bare[at] == ""
+    assert bare[at + 1].endswith(" %")
+    assert "guidance" not in page.tables[3][0]
+    head = Page(backtest_report([verification(60, "Bare"), one])).tables[0][0]
+    assert "Skill against guidance" not in head
 
 
 def test_errors_by_month_are_percentiles(one, page):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.history import digest
-from app.retrain import Attempt, Plan, Task, only_one, retrain_station, settle, tasks
+from app.readers import read_record
+from app.retrain import Answer, Attempt, Plan, Task, content_digest, only_one, retrain_station, settle, tasks
 from app.rounds import Outcome
 from app.store import Store, StoreError
 from app.verification import verify
@@ -52,8 +53,13 @@ def retrain(folder, *more):
 
 
 def toml(recipe):
-    """Numbers, strings, true and false are written in TOML as they are in JSON."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in msgspec.to_builtins(recipe).items())
+    """Numbers, strings, lists, true and false are written in TOML as they are in JSON."""
+    plain = msgspec.to_builtins(recipe)
+    parts = {name: plain.pop(name) for name in list(plain) if isinstance(plain[name], dict)}
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in plain.items()]
+    for part, values in parts.items():
+        lines += [f"[{part}]\n", *(f"{name} = {json.dumps(value)}\n" for name, value in values.items())]
+    return "".join(lines)
 
 
 def arguments(folder):
@@ -230,6 +236,100 @@ def test_what_a_worker_raises_is_an_outcome(station):
     assert settle(store, task, ZeroDivisionError("by zero")).reason == "by zero"
     told = settle(store, task, KeyError("x"))
     assert (told.decision, told.reason) == ("failed", "KeyError: 'x'")
+
+
+class TestGuidance:
+    """Somebody's forecasts in files of their own."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        """A store without a model, a record, and a folder with forecasts for its days."""
+        days = changeable_days(800, seed=5)
+        (tmp_path / "records").mkdir()
+        (tmp_path / "said").mkdir()
+        rng = np.random.default_rng(0)
+        rows = zip(days.dates[1:], (days.tmax + rng.normal(1, 1, len(days)))[1:], strict=True)
+        lines = "".join(f"{date},{forecast:.1f}\n" for date, forecast in rows)
+        (tmp_path / "said" / "hill.csv").write_text(f"date,guidance\n{lines}")
+        (tmp_path / "recipe.toml").write_text(toml(QUICK))
+        record = write_csv(tmp_path / "records" / "hill.csv", days)
+        return Store(tmp_path / "store"), record, tmp_path / "said" / "hill.csv"
+
+    def test_it_goes_to_the_worker_as_content(self, files):
+        store, file, said = files
+        (task,) = tasks(store, [file], PLAN, guided_by={"hill": said})
+        assert (task.name, task.guidance_name, task.guidance) == ("hill.csv", "hill.csv", said.read_bytes())
+        expected = read_record(file, guidance=said)
+        assert np.isfinite(expected.days.predictors["guidance"]).sum() == 799
+        file.unlink()
+        said.unlink()
+        forced = msgspec.structs.replace(task, plan=Plan(QUICK, force=True))
+        assert retrain_station(forced).manifest.data_digest == expected.digest
+
+    def test_a_station_is_due_when_its_guidance_changes(self, files):
+        store, file, said = files
+
+        def due(**guided_by):
+            (found,) = tasks(store, [file], PLAN, guided_by=guided_by)
+            return found if isinstance(found, Task) else None
+
+        def note(task):
+            settle(store, task, Answer(Outcome("hill", "kept", "not now")))
+            return due(hill=said)
+
+        assert note(due()) is not None
+        assert due() is due(other=said) is None
+        assert note(due(hill=said)) is None
+        said.write_text(said.read_text() + "2030-01-01,1\n")
+        assert note(due(hill=said)) is None
+        assert due() is not None
+
+    def test_without_it_the_digest_is_that_of_the_file(self):
+        assert content_digest(b"x", None) == digest(b"x")
+        others = [content_digest(*of) for of in ((b"x", b""), (b"", b"x"), (b"x", b"y"), (b"xy", b""))]
+        assert len({digest(b"x"), digest(b"xy"), *others}) == 6
+
+    def test_a_file_that_is_none_fails_its_station_alone(self, files):
+        store, file, said = files
+        said.write_text("date,guidance\n2015-01-02,warm\n")
+        (task,) = tasks(store, [file], PLAN, guided_by={"hill": said})
+        with pytest.raises(ValueError, match=r"^guidance/hill\.csv: line 2: guidance 'warm' is not a number"):
+            retrain_station(task)
+        said.unlink()
+        (outcome,) = tasks(store, [file], PLAN, guided_by={"hill": said})
+        assert outcome.decision == "failed"
+        assert str(said) in outcome.reason
+
+    def test_a_folder_of_it_by_the_names_of_the_stations(self, tmp_path, files):
+        store, file, said = files
+        (file.parent / "lake.csv").write_bytes(file.read_bytes())
+        made = retrain(tmp_path, "--force", "--jobs", "1", "--guidance", said.parent)
+        assert made.returncode == 0, made.stderr
+        digests = {name: store.manifest(name, store.champion(name)).data_digest for name in store.stations()}
+        assert digests == {"hill": read_record(file, guidance=said).digest, "lake": read_record(file).digest}
+        again = retrain(tmp_path, "--guidance", said.parent, "--json", tmp_path / "r.json")
+        assert again.returncode == 0, again.stderr
+        assert {o["decision"] for o in outcomes(tmp_path / "r.json")} == {"unchanged"}
+        of_all = retrain(tmp_path, "--guidance", said)
+        assert of_all.returncode == 2
+        assert "--guidance is one file for 2 stations: name a folder" in of_all.stderr
+
+    @pytest.mark.usefixtures("files")
+    def test_predictors_that_a_record_lacks_fail_it(self, tmp_path):
+        done = retrain(tmp_path, "--predictors", "Next_Wind,next_rh", "--predictors", "next_rh", "--dry-run")
+        assert done.returncode == 1
+        assert "hill: failed: hill.csv: there is no column 'next_rh' to be a predictor" in done.stderr
+
+
+def test_what_was_decided_before_there_was_guidance_still_stands(station):
+    store, file, _ = station
+    note = store.root / "hill" / "retrain.json"
+    before = msgspec.json.decode(note.read_bytes())
+    assert before["content"] == digest(file.read_bytes())
+    for name in ("predictors", "guidance"):
+        del before["plan"]["recipe"][name]
+    note.write_bytes(msgspec.json.encode(before))
+    assert round_of(store, [file])["hill"].decision == "unchanged"
 
 
 def test_two_files_of_one_station(station, tmp_path):

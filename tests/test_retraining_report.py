@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args, get_type_hints
 
@@ -22,7 +23,7 @@ from app.report import retraining, retraining_report
 from app.rounds import DECISIONS, Outcome, gain
 from models.verification import Scores
 from scripts.metrics import Round, outcomes_json, write_metrics
-from scripts.tables import MANY, retraining_table
+from scripts.tables import MANY, retraining_table, scores_table
 from tests.conftest import ROOT
 from tests.test_report import Page, minus, traces
 
@@ -168,6 +169,88 @@ def test_every_figure_has_the_judged_stations(page):
     assert dict(page.figures)["gains"]["layout"]["xaxis"]["ticktext"] == ["seattle", "quito", "flint"]
     assert traces(page, "skills")["against persistence"]["y"] == 4 * [25.0]
     assert traces(page, "skills")["against climatology"]["y"] == 4 * [40.0]
+
+
+def with_guidance(outcome, skill=0.05):
+    """The same, beside guidance and the regression on it."""
+    of = {name: replace(s, skill_guidance=skill) for name, s in outcome.scores.items()}
+    of |= {"guidance": scores(1.6, 0.2), "emos": scores(1.4, 0.3)} if of else {}
+    return msgspec.structs.replace(outcome, scores=of)
+
+
+def test_skill_against_guidance_comes_first(tmp_path):
+    outcomes = [
+        with_guidance(o, {"seattle": 0.05, "flint": 0.08, "quito": 0.07}.get(o.station, 0.01)) for o in OUTCOMES
+    ]
+    page = page_of(outcomes)
+    head, *rows = page.tables[1]
+    at = head.index("Skill against guidance")
+    assert head[at : at + 3] == ["Skill against guidance", "Skill against persistence", "Skill against climatology"]
+    assert {row[0]: row[at] for row in rows if row[at]} == {
+        "quito": "7.0 %", "nome": "1.0 %", "seattle": "5.0 %", "flint": "8.0 %"
+    }  # fmt: skip
+    skills = traces(page, "skills")
+    assert list(skills)[::-1] == ["against guidance", "against persistence", "against climatology"]
+    assert skills["against guidance"]["customdata"] == ["flint", "quito", "seattle", "nome"]
+    assert skills["against guidance"]["y"] == [8.0, 7.0, 5.0, 1.0]
+    figure = dict(page.figures)["skills"]
+    assert figure["layout"]["legend"]["traceorder"] == "reversed"
+    assert len({trace["marker"]["color"] for trace in skills.values()}) == 3
+    text = text_of(page)
+    assert "guidance's, persistence's and climatology's; below zero" in text
+    assert "sorted by the skill against guidance." in text
+    assert {"Guidance", "EMOS"} <= set(page.texts)
+    write(tmp_path / "x.prom", outcomes, BEGAN)
+    means = {key[1]: value for key, value in metrics_of(tmp_path / "x.prom").items() if key[0] == "skill_ratio"}
+    assert means == pytest.approx({"guidance": 0.0525, "persistence": 0.25, "climatology": 0.4})
+
+
+def test_stations_without_guidance_come_after_those_that_have_some():
+    outcomes = [with_guidance(o) if o.station in {"flint", "nome"} else o for o in OUTCOMES]
+    page = page_of(outcomes)
+    head, *rows = page.tables[1]
+    at = head.index("Skill against guidance")
+    assert {row[0] for row in rows if row[at]} == {"flint", "nome"}
+    assert traces(page, "skills")["against guidance"]["y"] == [5.0, 5.0, None, None]
+    assert traces(page, "skills")["against persistence"]["y"] == 4 * [25.0]
+
+
+def test_without_guidance_nothing_is_said_of_it(page, tmp_path):
+    assert "guidance" not in text_of(page).lower()
+    assert list(traces(page, "skills")) == ["against climatology", "against persistence"]
+    assert "skill vs" not in printed(OUTCOMES)
+    write(tmp_path / "x.prom", OUTCOMES, BEGAN)
+    assert ("skill_ratio", "guidance") not in metrics_of(tmp_path / "x.prom")
+
+
+def test_the_terminal_has_one_skill_that_all_stations_have():
+    guided = printed([with_guidance(o) for o in OUTCOMES])
+    assert max(map(len, guided.splitlines())) <= 80
+    assert re.search(r"challenger skill vs *$", guided, re.MULTILINE)
+    assert re.search(r"^ flint +2\.10  1\.50 +2\.31  1\.65 +5\.0 % kept +4\.2 worse than the", guided, re.MULTILINE)
+    mixed = [with_guidance(o) if o.station == "flint" else o for o in OUTCOMES]
+    assert printed(mixed) == printed(OUTCOMES)
+
+
+def test_a_score_table_with_guidance_has_its_skill_first_and_fits_on_80_columns():
+    outcome = with_guidance(OUTCOMES[0], -2.239)
+
+    def shown(of):
+        console = Console(width=80, file=io.StringIO(), soft_wrap=True)
+        console.print(scores_table("hill", of))
+        return console.file.getvalue()
+
+    text = shown(outcome.scores)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert re.search(r"guidance persist\.", text)
+    assert re.search(r"^ champion .* -223\.9 % +25\.0 %", text, re.MULTILINE)
+    # A station without any leaves its place empty.
+    mixed = shown({"hill": outcome.scores["challenger"], "dale": OUTCOMES[0].scores["challenger"]})
+    assert re.search(r"^ dale +1\.89 +2\.43 +\+0\.00 +1\.35 {10,}25\.0 %", mixed, re.MULTILINE)
+    plain = shown(OUTCOMES[0].scores)
+    assert "skill " in plain
+    assert "guidance" not in plain
 
 
 def test_a_far_gain_is_cut_off_and_told_of():

@@ -11,14 +11,21 @@ import sys
 import threading
 import time
 
+import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from app.readers import read_record
 from app.settings import Settings
 from app.store import Store
 from app.verification import verify
 from app.web import create_app
-from models.recipe import Recipe
+from models.forecast import Forecast
+from models.intervals import PROBABILITIES, Distribution
+from models.recipe import GuidanceRecipe, Recipe
+from scripts.predict import predict
+from scripts.recipes import QUICK, column_list
 from tests.conftest import ROOT, SHARED, observations, run_script, synthetic_days, write_csv
 
 STATION = ("--station", "hill")
@@ -120,6 +127,11 @@ def test_store_commands(tmp_path, folder):
         (["--cell", "perceptron"], 2, "is not one of"),
         (["--seed", "-1"], 2, "is not in the range"),
         (["--units", "us"], 2, "the embedded station is metric"),
+        (["--guidance", "nowhere.csv"], 2, "does not exist"),
+        (["--guidance", "data"], 2, "is a directory"),
+        (["--guidance", "data/../data/seattle.csv"], 2, "--guidance is the record itself"),
+        (["--guidance", "pyproject.toml"], 1, "pyproject.toml: not valid JSON"),
+        (["--predictors", "wind"], 1, "data/seattle.csv: there is no column 'wind' to be a predictor"),
         (["--station", "../x"], 1, "not a station name"),
         (["--data", "pyproject.toml"], 1, "line"),
         (["--data", "FOLDER/short.csv"], 1, "usable days are too few"),
@@ -156,6 +168,126 @@ def test_a_recipe_is_followed_and_kept(tmp_path, folder):
     state, manifest = store.load("hill", store.champion("hill"))
     assert state["weights"]["member0.layer1.U"].shape == (5, 5)
     assert (manifest.recipe["layers"], manifest.recipe["cell"]) == (2, "rnn")
+
+
+class TestGuidance:
+    """Somebody's forecasts in a file of their own, by all commands that take one station."""
+
+    @pytest.fixture
+    def files(self, tmp_path, days):
+        """A record with two more columns, and forecasts of tmax until the day after its last."""
+        lines = write_csv(tmp_path / "hill.csv", days).read_text().splitlines()
+        lines = [lines[0] + ",next_wind,next_rain", *(f"{line},{n % 7},{n % 5}" for n, line in enumerate(lines[1:]))]
+        (tmp_path / "hill.csv").write_text("\n".join([*lines, ""]))
+        said = np.append(days.tmax + np.random.default_rng(1).normal(1, 1.5, len(days)), 20.0)
+        rows = (f"{days.first + day},{forecast:.1f}" for day, forecast in enumerate(said))
+        (tmp_path / "said.csv").write_text("\n".join(["valid,guidance", *rows, ""]))
+        return "--data", tmp_path / "hill.csv", "--store", tmp_path / "store"
+
+    def test_from_two_files_to_a_forecast(self, tmp_path, files):
+        (tmp_path / "recipe.toml").write_text('predictors = ["next_rain"]\n[guidance]\nhidden = 3\n')
+        done = run_script(
+            "train", *files, "--guidance", tmp_path / "said.csv", "--predictors", " Next_Wind ,guidance",
+            "--recipe", tmp_path / "recipe.toml", "--quick",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        # The first row would hold what was said of the second day; of the first day nothing was known before it.
+        assert "guidance: known on 1200 of 1200 days\nnext_wind: known on 1200 of 1200 days\n" in done.stderr
+        store = Store(tmp_path / "store")
+        manifest = store.manifest("hill", store.champion("hill"))
+        read = read_record(tmp_path / "hill.csv", predictors=["next_wind"], guidance=tmp_path / "said.csv")
+        assert manifest.data_digest == read.digest
+        assert list(manifest.recipe["predictors"]) == ["next_wind", "guidance"]
+        assert manifest.recipe["guidance"] == {
+            **msgspec.to_builtins(GuidanceRecipe()),
+            **QUICK["guidance"],
+            "hidden": 3,
+        }
+        for more in (["--guidance", tmp_path / "said.csv"], [], ["--guidance", tmp_path / "said.csv", "--every-day"]):
+            done = run_script("predict", *files, *more)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.startswith("issued,date,tmax,low_80")
+
+    @pytest.fixture
+    def looked_at(self, monkeypatch):
+        """What a model of two predictors, which stands for the champion, is given to forecast from."""
+        seen = []
+
+        class Model:
+            predictors = ("guidance", "next_wind")
+
+            def predict(self, days):
+                seen.append(days)
+                odds = Distribution(np.linspace(0, 20, len(PROBABILITIES)), 100)
+                notes = ("no guidance for tomorrow",) if np.isnan(days.predictors["guidance"][-1]) else ()
+                return Forecast(days.last, odds, len(days), notes=notes)
+
+        monkeypatch.setattr("scripts.predict.from_state", lambda _: Model())
+        monkeypatch.setattr(Store, "champion", lambda *_: "20300101T000000Z-00000000")
+        monkeypatch.setattr(Store, "load", lambda *_: ({}, None))
+        return seen
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        told = []
+        monkeypatch.setattr("scripts.predict.messages.print", told.append)
+        return told
+
+    def predict(self, *arguments):
+        done = CliRunner().invoke(predict, list(map(str, arguments)))
+        assert done.exit_code == 0, done.output
+
+    def test_a_forecast_is_given_what_its_model_looks_at(self, tmp_path, files, looked_at, told, days):
+        self.predict(*files, "--guidance", tmp_path / "said.csv")
+        (seen,) = looked_at
+        assert list(seen.predictors) == ["guidance", "next_wind"]
+        assert seen.predictors["guidance"][-1] == 20
+        np.testing.assert_array_equal(seen.predictors["next_wind"], np.arange(len(days)) % 7)
+        assert told == []
+
+    def test_what_a_record_lacks_is_missing_and_the_forecast_says_so(self, tmp_path, files, looked_at, told):
+        self.predict(*files)
+        write_csv(tmp_path / "hill.csv", synthetic_days(50))
+        self.predict(*files)
+        (tmp_path / "said.csv").write_text("date,guidance_wrf\n2015-01-02,3\n")
+        self.predict(*files, "--guidance", tmp_path / "said.csv")
+        for seen in looked_at:
+            assert list(seen.predictors) == ["guidance", "next_wind"]
+            assert np.isnan(seen.predictors["guidance"]).all()
+        assert [np.isnan(seen.predictors["next_wind"]).all() for seen in looked_at] == [False, True, True]
+        note = "no guidance for tomorrow"
+        of_no_use = f"{tmp_path / 'said.csv'} is of no use: the model of hill looks at guidance, next_wind"
+        assert told == [note, note, of_no_use, note]
+
+    @pytest.mark.usefixtures("files")
+    def test_a_model_without_guidance_takes_no_harm(self, tmp_path, folder):
+        store = ("--data", tmp_path / "hill.csv", "--store", folder / "store")
+        plain = run_script("predict", *store)
+        guided = run_script("predict", *store, "--guidance", tmp_path / "said.csv")
+        assert guided.returncode == 0, guided.stderr
+        assert guided.stdout == plain.stdout
+        assert "is of no use: the model of hill looks at no guidance" in guided.stderr
+
+    def test_the_embedded_station_may_have_some(self, tmp_path, days):
+        rows = (f"{date},{tmax}\n" for date, tmax in zip(days.dates, days.tmax, strict=True))
+        (tmp_path / "said.csv").write_text("date,tmax\n" + "".join(rows))
+        done = run_script("train", "--quick", "--guidance", tmp_path / "said.csv", "--store", tmp_path / "store")
+        assert done.returncode == 0, done.stderr
+        # From New Year's Eve of 2014 to that of 2015, on which the forecast for the next day was known.
+        assert "guidance: known on 366 of 1461 days" in done.stderr
+
+    def test_what_is_forecast_does_not_take_its_place(self, tmp_path, files):
+        before = (tmp_path / "said.csv").read_text()
+        done = run_script("predict", *files, "--guidance", tmp_path / "said.csv", "--out", tmp_path / "said.csv")
+        assert done.returncode == 2
+        assert "--out is the guidance itself" in done.stderr
+        assert (tmp_path / "said.csv").read_text() == before
+
+
+def test_lists_of_predictors():
+    assert column_list(()) is None
+    assert column_list(("",)) == []
+    assert column_list(("b, A ,,b", "all")) == ["b", "a", "all"]
 
 
 @pytest.mark.parametrize(

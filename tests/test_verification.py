@@ -1,5 +1,7 @@
 """Forecasts beside what came."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,35 @@ def test_skills_are_against_persistence_and_climatology():
     assert scores["gru"].skill_climatology == pytest.approx(1 - scores["gru"].mae / scores["climatology"].mae)
 
 
+def guided(**given):
+    v = verification(**given)
+    said = v.points["gru"][:, None] + 0.1 * (np.arange(199) - 99)
+    return replace(v, quantiles=v.quantiles | {"guidance": said + 1, "emos": said})
+
+
+def test_where_there_is_guidance_skill_is_against_it_too():
+    v = guided()
+    scores = v.scores()
+    assert v.references == ("guidance", "persistence", "climatology")
+    assert scores["guidance"].skill_guidance == 0
+    for s in scores.values():
+        assert s.skill_guidance == pytest.approx(1 - s.mae / scores["guidance"].mae)
+        assert s.skills == {
+            "guidance": s.skill_guidance, "persistence": s.skill, "climatology": s.skill_climatology
+        }  # fmt: skip
+        assert list(s.skills) == list(v.references)
+
+
+def test_without_guidance_nothing_is_against_it():
+    v = verification()
+    assert v.references == ("persistence", "climatology")
+    for name, s in v.scores().items():
+        assert s.skill_guidance is None
+        assert list(s.skills) == ["persistence", "climatology"]
+        # Beside guidance the other scores are the same.
+        assert replace(guided().scores()[name], skill_guidance=None) == s
+
+
 def test_a_sure_forecast_has_the_crps_of_its_absolute_error():
     scores = verification().scores()["persistence"]
     assert scores.crps == pytest.approx(scores.mae)
@@ -111,9 +142,20 @@ def test_joined_parts_are_the_whole():
         Verification.joined([])
 
 
+def test_who_is_not_in_every_part_is_left_out():
+    """Guidance begins in the second fold, or ends before it."""
+    plain, later = verification(), guided(first="2024-01-04")
+    for parts in ([plain, later], [later, plain]):
+        joined = Verification.joined(parts)
+        assert list(joined.quantiles) == ["gru", "persistence", "climatology"]
+        assert {len(quantiles) for quantiles in joined.quantiles.values()} == {12}
+    assert list(Verification.joined([later, later]).quantiles) == list(later.quantiles)
+
+
 def test_what_an_older_model_lacks_is_none():
     old = Scores(n=3, mae=1.0, rmse=1.2, bias=0.1, skill=0.2, crps=0.8, coverage_80=0.8, coverage_90=0.9)
-    assert (old.skill_climatology, old.within, old.pit) == (None, None, None)
+    assert (old.skill_climatology, old.within, old.pit, old.skill_guidance) == (None, None, None, None)
+    assert old.skills == {"persistence": 0.2}
 
 
 def test_the_quantiles_are_where_the_odds_are_kept():

@@ -1,5 +1,6 @@
 """The figures of a backtest, each with the line that says how to read it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -59,8 +60,8 @@ def figures(verification: Verification) -> list[Figure]:
         Figure(
             "years",
             "Skill by year",
-            "How much smaller the mean absolute error is than persistence's and climatology's; below zero they were "
-            f"better. Years with * have fewer than {WHOLE_YEAR} days.",
+            f"How much smaller the mean absolute error is than {possessive(verification.references)}; below zero they "
+            f"were better. Years with * have fewer than {WHOLE_YEAR} days.",
             skill_by_year(verification),
         ),
         Figure(
@@ -86,6 +87,12 @@ def figures(verification: Verification) -> list[Figure]:
             pit(verification),
         ),
     ]
+
+
+def possessive(names: Sequence[str]) -> str:
+    """Return names, two at least, as in "persistence's and climatology's"."""
+    *others, last = [f"{name}'s" for name in names]
+    return f"{', '.join(others)} and {last}"
 
 
 def timeline(verification: Verification) -> go.Figure:
@@ -137,10 +144,10 @@ def _show_last_year(plot: go.Figure, valid: Array) -> None:
 
 
 def errors_by_month(verification: Verification) -> go.Figure:
-    """Percentiles of the errors in each month that has days, the model's beside persistence's."""
+    """Percentiles of the errors in each month that has days, the model's beside those of the first reference."""
     present = np.unique(verification.months)
     plot = empty_plot("Error, °C", "", boxmode="group", hovermode="closest")
-    for name in (verification.model, "persistence"):
+    for name in (verification.model, verification.references[0]):
         points = verification.points[name]
         of_months = [
             scores.error_percentiles(points[rows], verification.observed[rows])
@@ -156,12 +163,12 @@ def errors_by_month(verification: Verification) -> go.Figure:
 
 
 def skill_by_year(verification: Verification) -> go.Figure:
-    """Skill of the model against persistence and climatology in each year that has days."""
+    """Skill of the model against each reference in each year that has days."""
     years = (verification.issued + np.timedelta64(1, "D")).astype("M8[Y]")
     parts = {str(year): verification.part(years == year) for year in np.unique(years)}
     days = [len(part.issued) for part in parts.values()]
     plot = empty_plot("Skill, %", "", hovermode="closest", barmode="group")
-    for reference in ("persistence", "climatology"):
+    for reference in verification.references:
         values = [skill(reference)(part, part.model) for part in parts.values()]
         plot.add_bar(
             x=list(parts), y=_percentages(values), name=f"against {reference}", customdata=days,

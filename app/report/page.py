@@ -17,6 +17,10 @@ _FOLDER = Path(__file__).parent
 # The browser is told to fetch nothing either, whatever the plot library may try.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
+GUIDANCE_GLOSSARY = {
+    "Guidance": "somebody's forecast of tomorrow that came with the record, as it is.",
+    "EMOS": "ensemble model output statistics: a plain regression on guidance and the season, with normal odds.",
+}
 GLOSSARY = {
     "Persistence": "the forecast that tomorrow will be like today.",
     "Climatology": "the forecast that tomorrow will be as usual at this time of the year.",
@@ -55,7 +59,8 @@ def backtest_report(
             raise ValueError(f"there is nothing to report for {verification.station}: it has no days")
     sections = "\n".join(_section(number, v) for number, v in enumerate(verifications, 1))
     stations = f'<section class="overview">\n<h2>Stations</h2>\n{overview(verifications)}\n</section>\n'
-    return html_page(title, f"{stations if len(verifications) > 1 else ''}{sections}", GLOSSARY)
+    words = GUIDANCE_GLOSSARY if any("guidance" in verification.references for verification in verifications) else {}
+    return html_page(title, f"{stations if len(verifications) > 1 else ''}{sections}", words | GLOSSARY)
 
 
 def html_page(title: str, body: str, glossary: Mapping[str, str]) -> str:
@@ -130,7 +135,7 @@ def _headline(v: Verification) -> str:
     return tiles(
         [
             (f"{mean_absolute_error(v, v.model):.2f} °C", "off on average"),
-            *(_saved(reference, skill(reference)(v, v.model)) for reference in ("persistence", "climatology")),
+            *(_saved(reference, skill(reference)(v, v.model)) for reference in v.references),
             (percent(within(2.0)(v, v.model)), "within 2 °C"),
             (percent(coverage(0.8)(v, v.model)), "within the 80 % range"),
         ]

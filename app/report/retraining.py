@@ -9,12 +9,13 @@ from textwrap import wrap
 import plotly.graph_objects as go
 
 from app.report import style
-from app.report.figures import Figure
-from app.report.page import GLOSSARY, drawn, html_page, tiles
+from app.report.figures import Figure, possessive
+from app.report.page import GLOSSARY, GUIDANCE_GLOSSARY, drawn, html_page, tiles
 from app.report.style import empty_plot, make_square
 from app.report.tables import degrees, percent, table
 from app.rounds import DECISIONS, Outcome, counts, cpu_seconds, gain, reason
 from models.challenge import CHALLENGER, CHAMPION
+from models.verification import REFERENCES
 
 # What went wrong is looked at first.
 ORDER = ("failed", "promoted", "kept", "unchanged")
@@ -72,7 +73,8 @@ def retraining_report(
     if ordered:
         listed = stations_table(ordered[:MOST])
         sections.append(f'<section class="stations sortable">\n<h2>Stations</h2>\n{_some(ordered)}{listed}\n</section>')
-    return html_page(title, "\n".join(sections), _GLOSSARY)
+    words = GUIDANCE_GLOSSARY if "guidance" in _references(ordered) else {}
+    return html_page(title, "\n".join(sections), words | _GLOSSARY)
 
 
 def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
@@ -98,12 +100,13 @@ def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
             ),
         ]
     if judged:
-        skills = "How much smaller the challenger's mean absolute error was than persistence's and climatology's"
+        references = _references(judged)
+        skills = f"How much smaller the challenger's mean absolute error was than {possessive(references)}"
         found.append(
             Figure(
                 "skills",
                 "Skill by station",
-                f"{skills}; below zero they were better. Stations are sorted by the skill against persistence. "
+                f"{skills}; below zero they were better. Stations are sorted by the skill against {references[0]}. "
                 f"{_every(judged)}",
                 skill_by_station(_thinned(sorted(judged, key=_skill, reverse=True))),
             )
@@ -157,36 +160,36 @@ def gains(compared: Sequence[Outcome]) -> go.Figure:
 
 
 def skill_by_station(judged: Sequence[Outcome]) -> go.Figure:
-    """Skill of each challenger against persistence and climatology, in the order given."""
+    """Skill of each challenger against each reference, in the order given."""
     plot = empty_plot("Skill, %", "", hovermode="closest", showlegend=True)
-    of = [outcome.scores[CHALLENGER] for outcome in judged]
-    references: dict[str, tuple[str, list[float | None]]] = {
-        "climatology": (style.CLIMATOLOGY, [scores.skill_climatology for scores in of]),
-        "persistence": (style.PERSISTENCE, [scores.skill for scores in of]),
-    }
-    for name, (colour, skills) in references.items():
+    # What is told first is drawn last, above the others.
+    for name in reversed(_references(judged)):
+        skills = [outcome.scores[CHALLENGER].skills.get(name) for outcome in judged]
         plot.add_scatter(
             x=list(range(len(judged))), y=[None if skill is None else round(100 * skill, 2) for skill in skills],
-            mode="markers", marker={"color": colour, "size": 8 if len(judged) <= NAMED else 5},
+            mode="markers", marker={"color": style.BASELINES[name], "size": 8 if len(judged) <= NAMED else 5},
             name=f"against {name}", customdata=[_name(outcome) for outcome in judged],
             hovertemplate=f"%{{customdata}}, against {name}: %{{y:.1f}} %<extra></extra>",
         )  # fmt: skip
+    if "guidance" in _references(judged):
+        plot.update_layout(legend_traceorder="reversed")
     plot.update_yaxes(zeroline=True)
     _name_stations(plot, judged)
     return plot
 
 
-def stations_table(outcomes: Iterable[Outcome]) -> str:
+def stations_table(outcomes: Sequence[Outcome]) -> str:
     """Return the table of what came of each station, in the order given."""
+    references = _references(outcomes)
     head = ["Station", "Decision", "Champion: MAE,&nbsp;°C", "Challenger: MAE,&nbsp;°C", "Champion: CRPS,&nbsp;°C"]
-    head += ["Challenger: CRPS,&nbsp;°C", "Gain in CRPS", "Skill against persistence", "Skill against climatology"]
+    head += ["Challenger: CRPS,&nbsp;°C", "Gain in CRPS", *(f"Skill against {name}" for name in references)]
     head += ["Judged days", "CPU&nbsp;s", "Reason"]
-    return table(head, [_row(outcome) for outcome in outcomes])
+    return table(head, [_row(outcome, references) for outcome in outcomes])
 
 
-def _row(outcome: Outcome) -> list[str]:
+def _row(outcome: Outcome, references: Sequence[str]) -> list[str]:
     champion, challenger = (outcome.scores.get(name) for name in (CHAMPION, CHALLENGER))
-    skills = (challenger.skill, challenger.skill_climatology) if challenger else (None, None)
+    skills = [challenger.skills.get(name) if challenger else None for name in references]
     return [
         escape(outcome.station),
         outcome.decision,
@@ -226,8 +229,16 @@ def _gain(outcome: Outcome) -> float:
     return gain(outcome) or 0.0
 
 
-def _skill(outcome: Outcome) -> float:
-    return outcome.scores[CHALLENGER].skill
+def _references(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return what skill is told against: of guidance only where a challenger was judged beside any."""
+    found = {name for outcome in outcomes if CHALLENGER in outcome.scores for name in outcome.scores[CHALLENGER].skills}
+    return [name for name in REFERENCES if name != "guidance" or name in found]
+
+
+def _skill(outcome: Outcome) -> tuple[bool, float]:
+    """Return what stations are sorted by: the skill against guidance, and after those that have none by the other."""
+    skills = outcome.scores[CHALLENGER].skills
+    return "guidance" in skills, next(iter(skills.values()))
 
 
 def _reason(outcome: Outcome) -> str:

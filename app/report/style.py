@@ -14,7 +14,9 @@ from models.verification import Verification
 
 INK, MUTED, LINE, PAPER = "#1f2328", "#5b6570", "#d9dee3", "#ffffff"
 MODEL, PERSISTENCE, CLIMATOLOGY = "#0072b2", "#e69f00", "#009e73"
+GUIDANCE, EMOS = "#cc79a7", "#d55e00"
 OTHERS = ("#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
+BASELINES = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY, "guidance": GUIDANCE, "emos": EMOS}
 FEW, SOME, MANY = "#d6e8f5", "#4a96cb", "#08305a"  # days in a cell
 MODEL_RANGE, CHANCE = "rgba(0, 114, 178, 0.25)", "rgba(128, 136, 144, 0.30)"
 
@@ -24,10 +26,12 @@ DARK |= {MODEL: "#4aa8e0", FEW: "#1d3c55", MANY: "#d6ecfb"}
 
 
 def colours(verification: Verification) -> dict[str, str]:
-    """Return a colour for each forecaster; persistence and climatology have theirs on every page."""
-    known = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY, verification.model: MODEL}
+    """Return a colour for each forecaster; the baselines have theirs on every page."""
+    known = {name: colour for name, colour in BASELINES.items() if name in verification.quantiles}
+    known |= {verification.model: MODEL}
     others = [name for name in verification.quantiles if name not in known]
-    return known | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}
+    free = [colour for colour in OTHERS if colour not in known.values()]
+    return known | {name: free[i % len(free)] for i, name in enumerate(others)}
 
 
 def empty_plot(y_title: str, x_title: str, **layout: Any) -> go.Figure:

@@ -7,7 +7,7 @@ from html import escape
 from models import scores
 from models.intervals import PROBABILITIES
 from models.nn import Array
-from models.verification import Verification
+from models.verification import REFERENCES, Verification
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def _more(value: float) -> float:
     return -value
 
 
-SCORES = (
+_POINT_SCORES = (
     Score("MAE, °C", mean_absolute_error, degrees, _less),
     Score("RMSE, °C", _of_points(scores.root_mean_squared_error), degrees, _less),
     Score("Bias, °C", _of_points(scores.bias), signed, abs),
     Score("Standard deviation of errors, °C", _of_points(scores.error_standard_deviation), degrees, _less),
-    Score("Skill against persistence", skill("persistence"), percent, _more),
-    Score("Skill against climatology", skill("climatology"), percent, _more),
+)
+_OTHER_SCORES = (
     Score("Within 1 °C", within(1.0), percent, _more),
     Score("Within 2 °C", within(2.0), percent, _more),
     Score("Within 3 °C", within(3.0), percent, _more),
@@ -104,33 +104,44 @@ SCORES = (
 )
 
 
+def scores_of(verification: Verification) -> tuple[Score, ...]:
+    """Return the rows of its score tables: of the skills, those against what there is."""
+    skills = (Score(f"Skill against {name}", skill(name), percent, _more) for name in verification.references)
+    return (*_POINT_SCORES, *skills, *_OTHER_SCORES)
+
+
 def score_table(verification: Verification) -> str:
     """Return the table of every forecaster's scores; the best of each row is bold."""
     names = list(verification.quantiles)
-    return table(["Score", *map(escape, names)], [_row(score, verification, names) for score in SCORES])
+    return table(
+        ["Score", *map(escape, names)], [_row(score, verification, names) for score in scores_of(verification)]
+    )
 
 
 def season_table(verification: Verification) -> str:
     """Return the table of the model's scores over all days, and in each season that has any."""
     parts = {"All days": verification, **verification.seasons()}
-    rows = [[score.label, *(score.show(score.of(v, v.model)) for v in parts.values())] for score in SCORES]
+    rows = [
+        [score.label, *(score.show(score.of(v, v.model)) for v in parts.values())] for score in scores_of(verification)
+    ]
     days = ["Days", *(f"{len(v.issued):,}" for v in parts.values())]
     return table(["Score", *parts], [days, *rows])
 
 
 def overview(verifications: list[Verification]) -> str:
     """Return the table of the stations, each linked to its section."""
-    head = ["Station", "Days", "MAE,&nbsp;°C", "Skill against persistence", "Skill against climatology"]
+    references = [name for name in REFERENCES if any(name in v.references for v in verifications)]
+    head = ["Station", "Days", "MAE,&nbsp;°C", *(f"Skill against {name}" for name in references)]
     head += ["Within 2&nbsp;°C", "CRPS,&nbsp;°C", "80&nbsp;% range: coverage", "80&nbsp;% range: width,&nbsp;°C"]
-    return table(head, [_station(number, v) for number, v in enumerate(verifications, 1)])
+    return table(head, [_station(number, v, references) for number, v in enumerate(verifications, 1)])
 
 
-def _station(number: int, v: Verification) -> list[str]:
+def _station(number: int, v: Verification, references: list[str]) -> list[str]:
     return [
         f'<a href="#station-{number}">{escape(v.station)}</a>',
         f"{len(v.issued):,}",
         degrees(mean_absolute_error(v, v.model)),
-        *(percent(skill(reference)(v, v.model)) for reference in ("persistence", "climatology")),
+        *(percent(skill(name)(v, v.model)) if name in v.references else "" for name in references),
         percent(within(2.0)(v, v.model)),
         degrees(crps(v, v.model)),
         percent(coverage(0.8)(v, v.model)),

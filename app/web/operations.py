@@ -8,7 +8,8 @@ from flask import Blueprint, Response
 from app.store import StoreError
 from app.web.errors import Problem
 from app.web.shelf import NoModel, Shelf
-from models.station_days import COLUMNS
+from models.predictors import unit
+from models.station_days import COLUMNS, UNIT_NAMES
 
 
 def blueprint(shelf: Shelf) -> Blueprint:
@@ -73,8 +74,9 @@ def blueprint(shelf: Shelf) -> Blueprint:
                     "min_days": forecaster.recipe.min_days,
                     "recommended_days": forecaster.recipe.recommended_days,
                 },
-                "columns": COLUMNS,
-                "columns_used": forecaster.columns,
+                "columns": COLUMNS + forecaster.predictors,
+                "columns_used": forecaster.columns + forecaster.predictors,
+                "units": UNIT_NAMES["metric"] | {name: unit(name, "metric") for name in forecaster.predictors},
                 "recipe": forecaster.recipe,
             }
         )

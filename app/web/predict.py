@@ -2,16 +2,16 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 from flask import Blueprint, Response, request
 
 from app.web.bodies import read_json_body
-from app.web.errors import FieldError, Problem, ProblemBody, from_exception, invalid
-from app.web.reading import UNDECODABLE, decode, place, station_days_of
+from app.web.errors import FieldError, ProblemBody, from_exception, invalid
+from app.web.reading import UNDECODABLE, CarriesMore, decode, not_known, place, station_days_of
 from app.web.schema import (
     BatchRequest,
     BatchSequence,
@@ -22,10 +22,15 @@ from app.web.schema import (
     ModelName,
     Observation,
     PredictRequest,
+    Request,
+    StationOnly,
+    with_predictors,
 )
 from app.web.shelf import Loaded, NoModel, Shelf
 from models.forecast import Forecast, SequenceError
+from models.formats import Served
 from models.nn import Array
+from models.predictors import GUIDANCE
 from models.station_days import COLUMNS, ONE_DAY, StationDays, from_celsius, to_celsius
 
 JSON = "application/json"
@@ -38,8 +43,8 @@ def blueprint(shelf: Shelf, max_body_bytes: int) -> Blueprint:
 
     @routes.post("/predict")
     def predict() -> Response:
-        asked = decode(read_json_body(max_body_bytes), PredictRequest)
-        return Response(msgspec.json.encode(answer(shelf, asked, shelf.stations)), content_type=JSON)
+        asked, loaded = read(shelf, read_json_body(max_body_bytes), PredictRequest, shelf.stations)
+        return Response(msgspec.json.encode(answer(shelf, asked, loaded, shelf.stations)), content_type=JSON)
 
     @routes.post("/predict/batch")
     def batch() -> Response:
@@ -52,11 +57,29 @@ def blueprint(shelf: Shelf, max_body_bytes: int) -> Blueprint:
     return routes
 
 
-def answer(shelf: Shelf, asked: PredictRequest, stations: Stations, prefix: str = "") -> ForecastAnswer:
+def read(
+    shelf: Shelf, body: bytes | msgspec.Raw, kind: type[Request], stations: Stations, prefix: str = ""
+) -> tuple[Request, Loaded | None]:
+    """Decode a request, and where its model has a say in that, load it: the one that is to answer.
+
+    Parameters and what it raises are those of `answer`.
+    """
+    try:
+        return decode(body, kind, prefix), None
+    except CarriesMore:
+        loaded = _model(shelf, decode(body, StationOnly, prefix).station, stations, prefix)
+        predictors = loaded.forecaster.predictors
+        return decode(body, with_predictors(kind, predictors), prefix, COLUMNS + predictors), loaded
+
+
+def answer(
+    shelf: Shelf, asked: PredictRequest, loaded: Loaded | None, stations: Stations, prefix: str = ""
+) -> ForecastAnswer:
     """Forecast one sequence.
 
     Parameters
     ----------
+    loaded : the model, where `read` has loaded it
     stations : called for the names of all stations where the request has none
     prefix : pointer to the sequence within the body
 
@@ -64,29 +87,26 @@ def answer(shelf: Shelf, asked: PredictRequest, stations: Stations, prefix: str 
     ------
     Problem, StoreError, NoModel : what `app.web.errors` has a status for
     """
-    observations, values = station_days_of(asked, prefix)
-    loaded = shelf.get(asked.station if asked.station is not None else _only(stations(), prefix))
-    days = _recent(observations, values, loaded.forecaster.recipe.recommended_days)
+    observations, values, predictors = station_days_of(asked, prefix)
+    loaded = loaded or _model(shelf, asked.station, stations, prefix)
+    if asked.guidance is not None and GUIDANCE not in loaded.forecaster.predictors:
+        wrong = FieldError(f"{prefix}/{GUIDANCE}", f"Object contains unknown field `{GUIDANCE}`")
+        raise invalid([not_known(wrong, COLUMNS + loaded.forecaster.predictors)])
+    days = _recent(observations, values, predictors, loaded.forecaster)
     try:
         forecast = loaded.forecaster.predict(days)
     except SequenceError as error:
         raise invalid([FieldError(prefix + _pointer(error, asked, observations), str(error))]) from None
-    return _described(loaded, asked, observations, forecast)
+    return _described(loaded, asked, observations, predictors, forecast)
 
 
 def _in_batch(shelf: Shelf, raw: msgspec.Raw, stations: Stations, prefix: str) -> ForecastAnswer | ProblemBody:
-    identity: str | int | None = None
     try:
-        try:
-            asked = decode(raw, BatchSequence, prefix)
-        except Problem:
-            identity = _id_of(raw)
-            raise
-        identity = asked.id
-        found = answer(shelf, asked, stations, prefix)
+        asked, loaded = read(shelf, raw, BatchSequence, stations, prefix)
+        found = answer(shelf, asked, loaded, stations, prefix)
     except Exception as error:  # its place in the batch is answered; the others are not touched
-        return from_exception(error).body(request.path, identity)
-    return found if identity is None else msgspec.structs.replace(found, id=identity)
+        return from_exception(error).body(request.path, _id_of(raw))
+    return found if asked.id is None else msgspec.structs.replace(found, id=asked.id)
 
 
 def _id_of(raw: msgspec.Raw) -> str | int | None:
@@ -94,6 +114,10 @@ def _id_of(raw: msgspec.Raw) -> str | int | None:
         return msgspec.json.decode(raw, type=IdOnly).id
     except UNDECODABLE:
         return None
+
+
+def _model(shelf: Shelf, station: str | None, stations: Stations, prefix: str) -> Loaded:
+    return shelf.get(station if station is not None else _only(stations(), prefix))
 
 
 def _only(stations: list[str], prefix: str) -> str:
@@ -105,11 +129,16 @@ def _only(stations: list[str], prefix: str) -> str:
     return stations[0]
 
 
-def _recent(observations: list[Observation], values: Array, window: int) -> StationDays:
-    """Lay the last ``window`` days on the calendar; what is older is never looked at."""
+def _recent(
+    observations: list[Observation], values: Array, predictors: Mapping[str, Array], forecaster: Served
+) -> StationDays:
+    """Lay the days that a model looks at on the calendar, with all of its predictors, given or not."""
+    window = forecaster.recipe.recommended_days
     dates = np.array([day.date for day in observations[-window:]], dtype="M8[D]")
     within = dates > dates[-1] - window * ONE_DAY
-    return StationDays.on_calendar(dates[within], values[-window:][within])
+    not_given = np.full(len(values), np.nan)
+    known = {name: predictors.get(name, not_given)[-window:][within] for name in forecaster.predictors}
+    return StationDays.on_calendar(dates[within], values[-window:][within], known)
 
 
 def _pointer(error: SequenceError, asked: PredictRequest, observations: list[Observation]) -> str:
@@ -125,12 +154,17 @@ def _pointer(error: SequenceError, asked: PredictRequest, observations: list[Obs
 
 
 def _described(
-    loaded: Loaded, asked: PredictRequest, observations: list[Observation], forecast: Forecast
+    loaded: Loaded,
+    asked: PredictRequest,
+    observations: list[Observation],
+    predictors: Mapping[str, Array],
+    forecast: Forecast,
 ) -> ForecastAnswer:
     def temperature(celsius: float) -> float:
         return round(from_celsius(celsius, asked.units), 2) + 0.0  # no -0.0
 
     flags = [f"filled {date} {column}" for date, column in forecast.filled]
+    flags += forecast.notes
     if forecast.days < loaded.forecaster.recipe.recommended_days:
         flags.append(f"used {forecast.days} days of the {loaded.forecaster.recipe.recommended_days} recommended")
     flags += [f"not used {column}: too seldom observed when trained" for column in _unused(loaded, observations)]
@@ -149,7 +183,7 @@ def _described(
         units=asked.units,
         flags=flags,
         model=ModelName(loaded.version, loaded.manifest.sha256, str(loaded.forecaster.trained_through)),
-        input_digest=_digest(loaded.station, asked, observations),
+        input_digest=_digest(loaded.station, asked, observations, predictors),
     )
 
 
@@ -161,8 +195,13 @@ def _unused(loaded: Loaded, observations: list[Observation]) -> list[str]:
     ]
 
 
-def _digest(station: str, asked: PredictRequest, observations: list[Observation]) -> str:
+def _digest(
+    station: str, asked: PredictRequest, observations: list[Observation], predictors: Mapping[str, Array]
+) -> str:
     """Return the digest of what was asked, whichever of its forms it came in."""
-    days = [msgspec.structs.astuple(day) for day in observations]
-    content = msgspec.json.encode([station, asked.units, days, asked.levels, asked.thresholds])
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    own = len(Observation.__struct_fields__)
+    days = [msgspec.structs.astuple(day)[:own] for day in observations]
+    content: list[Any] = [station, asked.units, days, asked.levels, asked.thresholds]
+    if predictors:
+        content.append({name: column.tolist() for name, column in sorted(predictors.items())})
+    return f"sha256:{hashlib.sha256(msgspec.json.encode(content)).hexdigest()}"

@@ -1,7 +1,8 @@
 """What comes in and what goes out, as types."""
 
 import datetime
-from typing import Annotated
+import functools
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -23,13 +24,22 @@ class Observation(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One sequence: ``observations``, or ``sequence`` (rows of tmax, tmin, rain) with ``end_date``."""
+    """One sequence: ``observations``, or ``sequence`` (rows of tmax, tmin, rain) with ``end_date``.
+
+    Attributes
+    ----------
+    guidance : somebody's forecast of tomorrow's tmax: the ``guidance`` of the last day
+    predictors : what else an observation may carry, in the order of its fields; see `with_predictors`
+    """
+
+    predictors: ClassVar[tuple[str, ...]] = ()
 
     station: str | None = None
     units: Units = "metric"
     observations: list[Observation] | None = None
     sequence: list[tuple[float | None, float | None, float | None]] | None = None
     end_date: datetime.date | None = None
+    guidance: float | None = None
     levels: Annotated[tuple[Level, ...], Meta(max_length=100)] = (0.8, 0.9)
     thresholds: Annotated[tuple[float, ...], Meta(max_length=100)] = ()
 
@@ -38,6 +48,40 @@ class BatchSequence(PredictRequest, frozen=True, kw_only=True):
     """One sequence of a batch, with a name of the client's choice."""
 
     id: str | int | None = None
+
+
+Request = TypeVar("Request", bound=PredictRequest)
+
+
+@functools.lru_cache(maxsize=256)
+def with_predictors(kind: type[Request], predictors: tuple[str, ...]) -> type[Request]:
+    """Return a kind of request whose observations may carry ``predictors`` too, a number or null each."""
+    if not predictors:
+        return kind
+    # A field has a name of its own: what a column of somebody's file is called need not do for one.
+    fields = [f"predictor_{i}" for i in range(len(predictors))]
+    observation: Any = msgspec.defstruct(
+        Observation.__name__,
+        [(field, float | None, None) for field in fields],
+        bases=(Observation,),
+        rename=dict(zip(fields, predictors, strict=True)),
+        frozen=True,
+    )
+    wider: Any = msgspec.defstruct(
+        kind.__name__,
+        [("observations", list[observation] | None, None)],
+        bases=(kind,),
+        namespace={"predictors": predictors},
+        frozen=True,
+        kw_only=True,
+    )
+    return cast(type[Request], wider)
+
+
+class StationOnly(msgspec.Struct, frozen=True):
+    """What is read of a request to find out what its observations may carry."""
+
+    station: str | None = None
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

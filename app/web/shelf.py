@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.manifest import Manifest
-from app.store import Store, StoreError
+from app.store import POOLED, Store, StoreError
 from models.formats import Served, from_state
 from models.station_days import COLUMNS, StationDays
 
@@ -48,10 +48,13 @@ class Loaded:
     refused: str = ""
 
     def warm(self) -> None:
-        """Make a real forecast, so that a model that cannot is found out before a client asks."""
-        days = np.zeros((self.forecaster.recipe.min_days, len(COLUMNS)))
-        if not np.isfinite(self.forecaster.predict(StationDays(np.datetime64("2001-01-01", "D"), days)).tmax):
-            raise ValueError(f"model of {self.station} {self.version} forecasts something that is not a number")
+        """Make real forecasts, so that a model that cannot is found out before a client asks."""
+        n = self.forecaster.recipe.min_days
+        for known in (0.0, np.nan) if self.forecaster.predictors else (np.nan,):
+            predictors = {name: np.full(n, known) for name in self.forecaster.predictors}
+            days = StationDays(np.datetime64("2001-01-01", "D"), np.zeros((n, len(COLUMNS))), predictors)
+            if not np.isfinite(self.forecaster.predict(days).tmax):
+                raise ValueError(f"model of {self.station} {self.version} forecasts something that is not a number")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Shelf:
 
     def _pointer(self, station: str) -> tuple[int, int, int]:
         try:
+            if station == POOLED:
+                raise FileNotFoundError
             stat = self.store.champion_file(station).stat()
         except (FileNotFoundError, NotADirectoryError):
             self._attempts.pop(station, None)
