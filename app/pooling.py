@@ -76,5 +76,7 @@ def kept_pooled(store: Store) -> Together:
     ------
     ValueError : where there is nothing, or it is damaged
     """
+    if not store.champion_file(POOLED).exists():
+        raise ValueError(f"no start was learned together in {store.root} yet: give several records to --pool first")
     state, manifest = store.load(POOLED, store.champion(POOLED))
     return Together(Pooled.from_state(state), manifest.sha256)

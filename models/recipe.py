@@ -38,7 +38,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # The longest run of days without tmax that is bridged; what lies before a longer one is not looked at.
     max_gap: Annotated[int, Meta(ge=0, le=60)] = 10
     # Columns that are looked at beside guidance, which is where it is there; "all" for every column of the record.
-    predictors: tuple[str, ...] = ()
+    predictors: list[str] = []
     # Where the networks begin: with weights learned from many stations, where there are any for them, or at random.
     start: Literal["pooled", "random"] = "pooled"
     epochs: Annotated[int, Meta(ge=1, le=10_000)] = 8

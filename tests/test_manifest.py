@@ -32,8 +32,19 @@ def test_its_scores_are_those_of_the_held_out_days(trained):
     assert manifest.held_out == Span(str(verification.issued[0]), str(verification.issued[-1]))
     assert set(manifest.scores_by_season) <= set(SEASONS)
     assert sum(scores["gru"].n for scores in manifest.scores_by_season.values()) == manifest.rows.held_out
-    # No score is missing in a new model.
-    assert None not in msgspec.to_builtins(manifest.scores["gru"]).values()
+    # No score is missing in a new model, but the skill against guidance where there is none.
+    scores = msgspec.to_builtins(manifest.scores["gru"])
+    assert [name for name, score in scores.items() if score is None] == ["skill_guidance"]
+
+
+def test_predictors_are_among_its_columns_with_their_units(guided):
+    manifest = guided.manifest
+    assert manifest.format == 3
+    assert manifest.columns == ["tmax", "tmin", "rain", "guidance", "guidance_spread", "wind"]
+    assert manifest.units == {
+        "tmax": "degC", "tmin": "degC", "rain": "mm", "guidance": "degC", "guidance_spread": "degC", "wind": "",
+    }  # fmt: skip
+    assert list(manifest.scores) == ["gru", "persistence", "climatology", "guidance", "emos"]
 
 
 def test_it_is_the_same_after_it_was_written(store, trained):

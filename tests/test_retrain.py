@@ -16,6 +16,7 @@ from app.retrain import Answer, Attempt, Plan, Task, content_digest, only_one, r
 from app.rounds import Outcome
 from app.store import Store, StoreError
 from app.verification import verify
+from models.recipe import GuidanceRecipe
 from models.station_days import StationDays
 from tests.conftest import QUICK, ROOT, run_script, write_csv
 
@@ -323,13 +324,16 @@ class TestGuidance:
 
 def test_what_was_decided_before_there_was_guidance_still_stands(station):
     store, file, _ = station
+    plan = Plan(msgspec.structs.replace(RECIPE, guidance=GuidanceRecipe()))
+    round_of(store, [file], plan)
     note = store.root / "hill" / "retrain.json"
     before = msgspec.json.decode(note.read_bytes())
     assert before["content"] == digest(file.read_bytes())
     for name in ("predictors", "guidance"):
         del before["plan"]["recipe"][name]
+    del before["plan"]["pool"]
     note.write_bytes(msgspec.json.encode(before))
-    assert round_of(store, [file])["hill"].decision == "unchanged"
+    assert round_of(store, [file], plan)["hill"].decision == "unchanged"
 
 
 def test_two_files_of_one_station(station, tmp_path):
