@@ -83,7 +83,7 @@ class Corrector:
         regression = logistic_regression(x[:, -1], wanted, recipe.guidance.penalty, start.regression if start else None)
         place, log_width = _on_line(regression, x[:, -1])
         target = ((wanted - place) / np.exp(log_width))[:, None].astype(np.float32)
-        windows = np.ascontiguousarray(x[:, -recipe.window :], np.float32)
+        windows = np.ascontiguousarray(x, np.float32)
         network, plan = network_of(recipe, x.shape[2]), _plan(recipe, start is not None)
         members = []
         for member in range(recipe.guidance.members):

@@ -89,6 +89,11 @@ class Forecaster:
     trained_through: np.datetime64
 
     @property
+    def recommended_days(self) -> int:
+        """How many days are as good as more."""
+        return self.recipe.recommended_days
+
+    @property
     def predictors(self) -> tuple[str, ...]:
         """None: it knows the station's own past alone."""
         return ()

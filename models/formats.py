@@ -28,6 +28,10 @@ class Served(Protocol):
         """What else it looks at of a day: guidance, and further predictors."""
 
     @property
+    def recommended_days(self) -> int:
+        """How many days are as good as more."""
+
+    @property
     def trained_through(self) -> np.datetime64:
         """The last day whose tmax had a part in the weights."""
 

@@ -79,7 +79,7 @@ class Lesson:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
         features = GuidanceFeatures.fit(days, rows, alone.columns, alone.tmax)
-        raw, point = features.windows(days, rows, recipe.recommended_days)
+        raw, point = features.windows(days, rows, recipe.guidance.days)
         last = raw[:, -1]
         # What no row has is nought, as is what some row lacks.
         scaler = StandardScaler().fit(np.where(np.isnan(last).all(axis=0), 0.0, last))
@@ -214,6 +214,11 @@ class Guided:
         return self.features.predictors
 
     @property
+    def recommended_days(self) -> int:
+        """How many days are as good as more."""
+        return self.recipe.guidance.days
+
+    @property
     def trained_through(self) -> np.datetime64:
         """The last day whose tmax had a part in the weights."""
         return max(self.station_only.trained_through, self.corrected_through)
@@ -244,7 +249,7 @@ class Guided:
         SequenceError : tmax is missing on the last day, or there is no guidance and the days are not enough; see
             `models.sequence.sequence`
         """
-        recent = days.part(max(0, len(days) - self.recipe.recommended_days), len(days))
+        recent = days.part(max(0, len(days) - self.recommended_days), len(days))
         there = guided(recent)
         if not there[-1] or np.isnan(recent.tmax[-1]):
             alone = f"no guidance for {days.last + ONE_DAY}: forecast from the station's own past alone"
@@ -331,7 +336,7 @@ class Guided:
         return np.asarray(place[:, None] + (width * self._wider(days, rows))[:, None] * off)
 
     def _windows(self, days: StationDays, rows: Array, without: str = "") -> tuple[Array, Array]:
-        raw, point = self.features.windows(days, rows, self.recipe.recommended_days, without)
+        raw, point = self.features.windows(days, rows, self.recipe.guidance.days, without)
         return _scaled(raw, self.scaler), point
 
     def _placed(self, days: StationDays, rows: Array, point: Array, answers: Answers) -> tuple[Array, Array]:
@@ -348,7 +353,7 @@ class Guided:
     def _wider(self, days: StationDays, rows: Array) -> Array:
         """Return the factor (n,) of the range for what is not known; see `WITHOUT`."""
         further = [np.isnan(predictor(days, name)[rows]) for name in self.features.further]
-        before = rows[:, None] - np.arange(1, self.recipe.recommended_days)
+        before = rows[:, None] - np.arange(1, self.recipe.guidance.days)
         unknown = (before < 0) | ~guided(days)[np.maximum(before, 0)]
         weights = FORGETTING ** np.arange(unknown.shape[1])
         shares = np.mean(further, axis=0) if further else 0.0, unknown @ (weights / weights.sum())

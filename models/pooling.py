@@ -59,4 +59,4 @@ def pool(stations: Sequence[StationDays], recipe: Recipe, seed: int = 0) -> Pool
 def _lesson(days: StationDays, rows: Array, training: Array, recipe: Recipe) -> tuple[Array, Array, Array]:
     known = days.part(0, int(rows[-1]) + 2)
     lesson = Lesson.of(known, rows, recipe, Features.fit(days, training))
-    return lesson.dates, lesson.x[:, -recipe.window :].astype(np.float32), lesson.wanted
+    return lesson.dates, lesson.x.astype(np.float32), lesson.wanted

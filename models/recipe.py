@@ -7,8 +7,10 @@ from msgspec import Meta
 
 
 class GuidanceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the correction of guidance is made; cell, layers, window, weight decay and clipping are the recipe's."""
+    """How the correction of guidance is made; cell, layers, weight decay and clipping are the recipe's."""
 
+    # Days that end on the issue date and are looked at: the further back, the less guidance's errors say.
+    days: Annotated[int, Meta(ge=2, le=366)] = 21
     hidden: Annotated[int, Meta(ge=1, le=512)] = 16
     # Stretches of the record: each network learns from all of them but one, whose days say how good it is.
     folds: Annotated[int, Meta(ge=2, le=20)] = 5

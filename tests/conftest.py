@@ -38,7 +38,7 @@ QUICK = Recipe(
     max_gap=5,
     epochs=2,
     start="random",
-    guidance=GuidanceRecipe(hidden=4, folds=3, members=1, epochs=2),
+    guidance=GuidanceRecipe(days=14, hidden=4, folds=3, members=1, epochs=2),
 )
 
 

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +14,6 @@ from app.settings import Settings
 from app.store import Store
 from app.training import train_station
 from app.web import create_app
-from models.recipe import GuidanceRecipe
 from tests.conftest import QUICK
 from tests.test_predict import NOISE, post
 
@@ -27,7 +25,7 @@ class Told:
 
     def __init__(self, inside, predictors=PREDICTORS):
         self.inside = inside
-        self.recipe = inside.recipe
+        self.recipe, self.recommended_days = inside.recipe, inside.recommended_days
         self.columns = inside.columns
         self.trained_through = inside.trained_through
         self.predictors = predictors
@@ -327,8 +325,7 @@ def foretold(days):
 
 @pytest.fixture(scope="module")
 def corrector(foretold):
-    small = GuidanceRecipe(hidden=4, folds=2, members=1, epochs=2)
-    return train_station("hill", Record("hill", foretold), msgspec.structs.replace(QUICK, guidance=small), seed=0)
+    return train_station("hill", Record("hill", foretold), QUICK, seed=0)
 
 
 class TestATrainedModel:

@@ -72,7 +72,7 @@ def blueprint(shelf: Shelf) -> Blueprint:
                 "scores": manifest.scores,
                 "window": {
                     "min_days": forecaster.recipe.min_days,
-                    "recommended_days": forecaster.recipe.recommended_days,
+                    "recommended_days": forecaster.recommended_days,
                 },
                 "columns": COLUMNS + forecaster.predictors,
                 "columns_used": forecaster.columns + forecaster.predictors,

@@ -165,8 +165,8 @@ def _described(
 
     flags = [f"filled {date} {column}" for date, column in forecast.filled]
     flags += forecast.notes
-    if forecast.days < loaded.forecaster.recipe.recommended_days:
-        flags.append(f"used {forecast.days} days of the {loaded.forecaster.recipe.recommended_days} recommended")
+    if forecast.days < (recommended := loaded.forecaster.recommended_days):
+        flags.append(f"used {forecast.days} days of the {recommended} recommended")
     flags += [f"not used {column}: too seldom observed when trained" for column in _unused(loaded, observations)]
     flags += [
         f"level {level:g} rests on {forecast.odds.n} errors, too few for it"
