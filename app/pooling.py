@@ -65,7 +65,7 @@ def keep_pooled(store: Store, pooled: Pooled, records: Sequence[Record], seed: i
         libraries=library_versions(),
     )
     version = store.publish(POOLED, pooled.to_state(), manifest)
-    store.promote(POOLED, version, f"learned from {len(records)} stations together")
+    store.promote(POOLED, version, f"learned from {pooled.stations} stations together")
     return Together(pooled, store.manifest(POOLED, version).sha256)
 
 

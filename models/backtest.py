@@ -119,7 +119,7 @@ def learn(
     check_not_the_answer(days)
     days, set_aside = set_aside_the_doubtful(days)
     rows, guided = usable_rows(days, recipe), teaching_rows(days)
-    split = Split.chronological(rows, MIN_GUIDED if len(guided) else MIN_ROWS)
+    split = Split.chronological(rows, least_rows(days))
     trial = Forecaster.fit(days, split.training, recipe, seed, on_epoch, start)
     trial = trial.calibrated(days, split.held_out)
     # The odds are those of a model that looks at the same columns.
@@ -155,6 +155,11 @@ def teaching_rows(days: StationDays) -> Array:
     return rows if TRAINING_SHARE * len(rows) >= MIN_GUIDED else rows[:0]
 
 
+def least_rows(days: StationDays) -> int:
+    """Return how many usable days there must be to learn from: fewer, where guidance says most of it."""
+    return MIN_GUIDED if len(teaching_rows(days)) else MIN_ROWS
+
+
 def cross_calibrated(station: str, forecasters: dict[str, Forecasting], days: StationDays, rows: Array) -> Verification:
     """Forecast from ``rows``, with odds for each half of them from the errors of the other half."""
     first, second = np.array_split(rows, 2)
@@ -183,12 +188,14 @@ def folds(days: StationDays, recipe: Recipe, n_folds: int, n_days: int) -> Itera
     ValueError : where too little is left to train on before the first fold
     """
     ends = [len(days) - n_days * back for back in range(n_folds, 0, -1)]
-    if ends[0] < 0 or len(usable_rows(days.part(0, ends[0]), recipe)) < MIN_ROWS:
+    before = days.part(0, max(0, ends[0]))
+    if not len(before) or len(usable_rows(before, recipe)) < least_rows(before):
         raise ValueError(
             f"{len(days)} days are too few for {n_folds} folds of {n_days} days: fewer or shorter folds leave more "
             "to train on"
         )
-    usable = usable_rows(days, recipe)
+    # With guidance, few days are enough for a forecast.
+    usable = np.union1d(usable_rows(days, recipe), teaching_rows(days))
     for end in ends:
         yield end, usable[(usable >= end - 1) & (usable < end - 1 + n_days)]
 
@@ -219,10 +226,12 @@ def backtest(
     FloatingPointError : where the recipe makes the training diverge
     """
     parts = []
-    for end, rows in folds(days, recipe, n_folds, n_days):
-        if len(rows):
+    for end, tested in folds(days, recipe, n_folds, n_days):
+        if len(tested):
             together = pooled(days.dates[end - 1]) if pooled else None
             learned = learn(station, days.part(0, end), recipe, seed, on_epoch, start, together)
+            guided = isinstance(learned.forecaster, Guided)
+            rows = tested if guided else np.intersect1d(tested, usable_rows(days, recipe))
             forecasters: dict[str, Forecasting] = {recipe.cell: learned.forecaster, **learned.baselines}
             known = days.part(0, int(rows[-1]) + 2)
             quantiles = {name: forecaster.quantiles(known, rows) for name, forecaster in forecasters.items()}

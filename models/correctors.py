@@ -148,7 +148,7 @@ class Pooled:
     ----------
     predictors : those of all the stations
     through : the last day whose tmax had a part in it
-    n : how many days of stations had one
+    stations, n : how many taught, and how many days of theirs
     earlier : learned from the days that train at every station: what is held out had no part in it
     whole : learned from all days
     """
@@ -156,6 +156,7 @@ class Pooled:
     recipe: Recipe
     predictors: tuple[str, ...]
     through: np.datetime64
+    stations: int
     n: int
     earlier: PooledStart
     whole: PooledStart
@@ -174,6 +175,7 @@ class Pooled:
             "recipe": msgspec.to_builtins(self.recipe),
             "predictors": list(self.predictors),
             "trained_through": str(self.through),
+            "stations": self.stations,
             "n": self.n,
             "earlier": self.earlier.to_state(),
             "whole": self.whole.to_state(),
@@ -195,6 +197,7 @@ class Pooled:
                 recipe,
                 tuple(state["predictors"]),
                 np.datetime64(state["trained_through"], "D"),
+                state["stations"],
                 state["n"],
                 *(PooledStart.from_state(state[name], recipe) for name in ("earlier", "whole")),
             )

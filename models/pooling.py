@@ -53,7 +53,7 @@ def pool(stations: Sequence[StationDays], recipe: Recipe, seed: int = 0) -> Pool
 
     through = max(days.dates[guided[-1]] for days, guided, _ in taught)
     n = sum(len(guided[::thin]) for _, guided, _ in taught)
-    return Pooled(recipe, predictors.pop(), through + ONE_DAY, n, start(until), start(through))
+    return Pooled(recipe, predictors.pop(), through + ONE_DAY, len(taught), n, start(until), start(through))
 
 
 def _lesson(days: StationDays, rows: Array, training: Array, recipe: Recipe) -> tuple[Array, Array, Array]:

@@ -82,7 +82,7 @@ def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) 
     if len(records) == 1:
         return kept_pooled(store)
     together = keep_pooled(store, learn_together(records, recipe, seed), records, seed)
-    messages.print(f"learned from {together.pooled.n} days of {len(records)} stations together")
+    messages.print(f"learned from {together.pooled.n} days of {together.pooled.stations} stations together")
     return together
 
 
