@@ -19,6 +19,7 @@ from models.formats import Served
 from models.guided import Guided
 from models.intervals import PROBABILITIES
 from models.nn import Array, Parameters
+from models.predictors import predictor
 from models.quality import set_aside_the_doubtful
 from models.recipe import Recipe
 from models.sequence import usable_rows
@@ -196,6 +197,12 @@ def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None)
         return "one day says next to nothing of the next: are the days of the record in order?"
     if champion is None:
         return None
+    lacking = [name for name in champion.predictors if np.isnan(predictor(days, name)).all()]
+    if lacking:
+        return (
+            f"the champion looks at {', '.join(lacking)}, which the record lacks: was --guidance or --predictors "
+            "forgotten? --force promotes a model that does without"
+        )
     if len(new) < MIN_JUDGED:
         return f"too few days that the champion has not seen: {len(new)}, {MIN_JUDGED} are needed to judge"
     if len(old) < MIN_ROWS:

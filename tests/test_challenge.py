@@ -8,12 +8,13 @@ import pytest
 
 from models.backtest import learn
 from models.challenge import BLOCK, CHALLENGER, CHAMPION, MIN_JUDGED, _least, challenge, judge
+from models.guided import Guided
 from models.intervals import PROBABILITIES
 from models.recipe import Recipe
 from models.sequence import usable_rows
 from models.station_days import COLUMNS, ONE_DAY, RAIN, TMAX, TMIN, StationDays
 from models.verification import Verification
-from tests.conftest import QUICK, synthetic_days
+from tests.conftest import QUICK, guided_days, synthetic_days
 
 DAYS = synthetic_days(1500, seed=2)
 RECIPE = msgspec.structs.replace(QUICK, epochs=6, learning_rate=1e-2)
@@ -290,3 +291,26 @@ def test_columns_are_those_of_the_odds():
     assert found.forecaster.columns == found.learned.forecaster.columns == ("tmax", "rain")
     assert set(found.forecaster.columns) < set(COLUMNS)
     assert len(usable_rows(late, RECIPE)) > MIN_JUDGED
+
+
+def test_a_record_that_has_lost_its_guidance_makes_no_champion(guided, days_with_guidance):
+    champion = guided.learned.forecaster
+    lost = StationDays(days_with_guidance.first, days_with_guidance.values)
+    found = challenge("hill", lost, QUICK, champion=champion)
+    assert not found.verdict.promote
+    assert found.verdict.reason.startswith(
+        "the champion looks at guidance, guidance_spread, wind, which the record lacks"
+    )
+
+
+def test_guidance_that_is_new_makes_a_champion_that_corrects_it():
+    known = guided_days(600)
+    champion = learn("hill", StationDays(known.first, known.values[:540]), QUICK).forecaster
+    found = challenge("hill", known, QUICK, champion=champion)
+    assert found.verdict.promote
+    assert isinstance(found.forecaster, Guided)
+    assert set(found.verification.quantiles) >= {"challenger", "champion", "guidance", "emos"}
+    later = challenge("hill", guided_days(640), QUICK, champion=found.forecaster)
+    assert later.verdict.promote, later.verdict
+    assert isinstance(later.forecaster, Guided)
+    assert later.forecaster.corrected_through == guided_days(640).last
