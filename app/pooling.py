@@ -56,7 +56,7 @@ def keep_pooled(store: Store, pooled: Pooled, records: Sequence[Record], seed: i
         seed=seed,
         columns=list(pooled.predictors),
         span=Span(str(min(r.days.first for r in records)), str(max(r.days.last for r in records))),
-        trained_through=str(pooled.through),
+        trained_through=str(pooled.whole.through),
         rows=Rows(pooled.n, 0),
         scores={},
         data_digest=f"sha256:{content.hexdigest()}",

@@ -213,7 +213,7 @@ def together_for(
     pooled = learn_together(records, plan.recipe, plan.seed)
     kept = keep_pooled(store, pooled, records, plan.seed).digest if store else ""
     before = None
-    if seen := [through for task in due if (through := _seen_through(task))]:
+    if seen := [_seen_through(task) or np.datetime64(task.manifest.trained_through) for task in due if task.manifest]:
         with suppress(ValueError):  # those days are too few: the challengers that are judged begin with nothing
             before = learn_together(records, plan.recipe, plan.seed, min(seen)).to_state()
     state = pooled.to_state()

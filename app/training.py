@@ -14,6 +14,7 @@ from app.starts import start_digest, start_for
 from app.store import Store
 from models.backtest import Learned, learn
 from models.forecaster import Forecaster
+from models.formats import from_state
 from models.guided import Guided
 from models.nn import Epoch
 from models.predictors import unit
@@ -30,7 +31,9 @@ class Trained:
 
     def publish_and_promote(self, store: Store, reason: str) -> str:
         """Put the model into a store as the champion, and return its version."""
-        version = store.publish(self.manifest.station, self.learned.forecaster.to_state(), self.manifest)
+        state = self.learned.forecaster.to_state()
+        from_state(state)  # what could not be served takes nobody's place
+        version = store.publish(self.manifest.station, state, self.manifest)
         store.promote(self.manifest.station, version, reason)
         return version
 

@@ -70,7 +70,7 @@ class Split:
         if len(training) < MIN_GUIDED:
             training = guided[: int(TRAINING_SHARE * len(guided))]
         rows = np.union1d(self.held_out, guided)
-        return Split(training, rows[rows > training[-1]])
+        return Split(training, rows[rows > max(self.training[-1], training[-1])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,14 @@ def learn(
         split = split.with_guidance(guided)
         if pooled and not pooled.fits(tuple(days.predictors), recipe):
             pooled = None
+        # What the days that judge have taught must not be judged by them.
+        held_back = pooled and pooled.earlier.through <= days.dates[split.held_out[0]]
         judged = forecaster = Guided.fit(
-            days, split.training, trial, seed, on_epoch, pooled.earlier if pooled else None
+            days, split.training, trial, seed, on_epoch, pooled.earlier if pooled and held_back else None
         )
         if recipe.refit:
             forecaster = Guided.fit(days, guided, final, seed, on_epoch, pooled.whole if pooled else None)
-    beside = baselines(days, rows[rows <= split.training[-1]])
+    beside = baselines(days, rows[rows < split.held_out[0]])
     return Learned(
         forecaster,
         split,
@@ -209,7 +211,7 @@ def backtest(
     n_days: int = 365,
     on_epoch: Callable[[Epoch], None] | None = None,
     start: Sequence[Parameters] = (),
-    pooled: Callable[[np.datetime64], Pooled] | None = None,
+    pooled: Callable[[np.datetime64], Pooled | None] | None = None,
 ) -> Verification:
     """Roll forward over the folds: learn from the days before each as `learn` does, then forecast its days.
 
@@ -232,6 +234,8 @@ def backtest(
             learned = learn(station, days.part(0, end), recipe, seed, on_epoch, start, together)
             guided = isinstance(learned.forecaster, Guided)
             rows = tested if guided else np.intersect1d(tested, usable_rows(days, recipe))
+            if not len(rows):
+                continue
             forecasters: dict[str, Forecasting] = {recipe.cell: learned.forecaster, **learned.baselines}
             known = days.part(0, int(rows[-1]) + 2)
             quantiles = {name: forecaster.quantiles(known, rows) for name, forecaster in forecasters.items()}

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from models import scores
-from models.backtest import MIN_ROWS, Forecasting, Learned, Split, learn, teaching_rows
+from models.backtest import Forecasting, Learned, Split, learn, least_rows, teaching_rows
 from models.baselines import Baseline, baselines
 from models.correctors import Pooled
 from models.features import Features
@@ -135,7 +135,8 @@ def challenge(
     if len(judged.observed) < MIN_JUDGED:
         reason = f"the champion can forecast from too few days that it has not seen: {len(judged.observed)}"
         return Challenge(Verdict(False, reason), set_aside=set_aside)
-    training = rows if recipe.refit else Split.chronological(rows).training
+    split = Split.chronological(rows, least_rows(believed))
+    training = rows if recipe.refit else split.training
     fresher = int((believed.dates[training[-1]] + ONE_DAY - champion.trained_through) / ONE_DAY)
     verdict = judge(judged, recipe, fresher)
     if not verdict.promote:
@@ -145,9 +146,9 @@ def challenge(
     final = replace(final, recipe=recipe, odds=odds)
     if not isinstance(challenger, Guided):
         return Challenge(verdict, final, learned, judged, set_aside)
-    guided = guided[guided <= training[-1]]
     begin = pooled.whole if pooled and pooled.fits(tuple(days.predictors), recipe) else None
-    corrected = Guided.fit(believed, guided, final, seed, None, begin)
+    taught = guided if recipe.refit else split.with_guidance(guided).training
+    corrected = Guided.fit(believed, taught, final, seed, None, begin)
     return Challenge(verdict, corrected, learned, judged, set_aside)
 
 
@@ -205,8 +206,9 @@ def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None)
         )
     if len(new) < MIN_JUDGED:
         return f"too few days that the champion has not seen: {len(new)}, {MIN_JUDGED} are needed to judge"
-    if len(old) < MIN_ROWS:
-        return f"too few days up to {champion.trained_through}, the champion's last: {len(old)}, {MIN_ROWS} are needed"
+    least = least_rows(days)
+    if len(old) < least:
+        return f"too few days up to {champion.trained_through}, the champion's last: {len(old)}, {least} are needed"
     # A champion that loses to persistence or climatology on days that it has learned from has learned from others.
     known = _verified(days, old[-REMEMBERED:], champion, _beside(days, old))
     if not len(known.observed):
@@ -223,7 +225,7 @@ def _why_not(days: StationDays, old: Array, new: Array, champion: Served | None)
 
 
 def _beside(days: StationDays, rows: Array) -> dict[str, Baseline]:
-    split = Split.chronological(rows)
+    split = Split.chronological(rows, least_rows(days))
     return {
         name: baseline.calibrated(days, split.held_out) for name, baseline in baselines(days, split.training).items()
     }

@@ -12,6 +12,7 @@ from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, 
 from models.nn.optimizers import Adam
 from models.nn.schedules import Cosine, Warmup
 from models.recipe import Recipe
+from models.station_days import ONE_DAY
 
 # The format of the state of what was learned from many stations.
 POOLED_FORMAT = 4
@@ -105,10 +106,12 @@ class PooledStart:
 
     Attributes
     ----------
+    through : the last day whose tmax had a part in it
     cuts : (K - 1,) datetime64[D], between stretches of time
     correctors : K, of which each has not seen one stretch
     """
 
+    through: np.datetime64
     cuts: Array
     correctors: Sequence[Corrector]
 
@@ -128,16 +131,22 @@ class PooledStart:
             Corrector.fit(x[stretch != k], wanted[stretch != k], recipe, [seed, k], on_epoch)
             for k in range(recipe.guidance.folds)
         ]
-        return cls(cuts, correctors)
+        return cls(dates.max() + ONE_DAY, cuts, correctors)
+
+    @property
+    def n_features(self) -> int:
+        """How many features a day has."""
+        return int(self.correctors[0].regression.shape[1]) - 1
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays and plain values."""
-        return {"cuts": [str(cut) for cut in self.cuts], **state_of(self.correctors)}
+        return {"through": str(self.through), "cuts": [str(cut) for cut in self.cuts], **state_of(self.correctors)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], recipe: Recipe) -> "PooledStart":
         """Build what `to_state` described."""
-        return cls(np.array(state["cuts"], "M8[D]"), from_states(state, recipe))
+        through, cuts = np.datetime64(state["through"], "D"), np.array(state["cuts"], "M8[D]")
+        return cls(through, cuts, from_states(state, recipe))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +156,6 @@ class Pooled:
     Attributes
     ----------
     predictors : those of all the stations
-    through : the last day whose tmax had a part in it
     stations, n : how many taught, and how many days of theirs
     earlier : learned from the days that train at every station: what is held out had no part in it
     whole : learned from all days
@@ -155,7 +163,6 @@ class Pooled:
 
     recipe: Recipe
     predictors: tuple[str, ...]
-    through: np.datetime64
     stations: int
     n: int
     earlier: PooledStart
@@ -174,7 +181,6 @@ class Pooled:
             "format": POOLED_FORMAT,
             "recipe": msgspec.to_builtins(self.recipe),
             "predictors": list(self.predictors),
-            "trained_through": str(self.through),
             "stations": self.stations,
             "n": self.n,
             "earlier": self.earlier.to_state(),
@@ -196,7 +202,6 @@ class Pooled:
             return cls(
                 recipe,
                 tuple(state["predictors"]),
-                np.datetime64(state["trained_through"], "D"),
                 state["stations"],
                 state["n"],
                 *(PooledStart.from_state(state[name], recipe) for name in ("earlier", "whole")),

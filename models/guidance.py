@@ -8,7 +8,7 @@ import numpy as np
 
 from models.climatology import Climatology, day_of_year, season
 from models.nn import Array
-from models.predictors import GUIDANCE, SPREAD, is_guidance, predictor
+from models.predictors import ENOUGH, GUIDANCE, is_guidance, is_spread, predictor
 from models.station_days import ONE_DAY, RAIN, TMIN, StationDays
 
 SEASON_WAVES = 2
@@ -28,7 +28,7 @@ class GuidanceFeatures:
 
     Attributes
     ----------
-    predictors : those of the station-days that are looked at
+    predictors : those of the station-days that are looked at: they are known on `ENOUGH` days
     columns : those of tmax, tmin and rain that are
     normal : of tmax
     bias : by column of guidance, how much warmer the next day was than it said, degC, on the mean
@@ -49,9 +49,12 @@ class GuidanceFeatures:
     @classmethod
     def fit(cls, days: StationDays, rows: Array, columns: tuple[str, ...], normal: Climatology) -> "GuidanceFeatures":
         """Learn from training ``rows``, on which there is guidance."""
-        known = {name: column[rows] for name, column in days.predictors.items() if is_guidance(name)}
-        bias = {name: _mean(days.next_tmax[rows] - column) for name, column in known.items()}
-        features = cls(tuple(days.predictors), columns, normal, bias, 1.0)
+        known = {name: int((~np.isnan(column[rows])).sum()) for name, column in days.predictors.items()}
+        said = {name: n for name, n in known.items() if is_guidance(name)}
+        least = min(ENOUGH, max(said.values()))
+        predictors = tuple(name for name, n in known.items() if n >= least)
+        bias = {n: _mean((days.next_tmax - days.predictors[n])[rows]) for n in predictors if is_guidance(n)}
+        features = cls(predictors, columns, normal, bias, 1.0)
         typical = _mean(np.abs(days.next_tmax - features.point(days))[rows])
         return cls(features.predictors, columns, normal, bias, max(typical, SMALLEST))
 
@@ -59,6 +62,10 @@ class GuidanceFeatures:
         """Return what guidance says of the next day (N,), degC: the mean of all there is, each without its bias."""
         said = [predictor(days, name) + bias for name, bias in self.bias.items()]
         return mean_of_those_there(said, len(days))
+
+    def there(self, days: StationDays) -> Array:
+        """Return on which days (N,) there is any of the guidance that is looked at."""
+        return ~np.isnan(self.point(days))
 
     def windows(self, days: StationDays, rows: Array, length: int, without: str = "") -> tuple[Array, Array]:
         """Return the ``length`` days that end on each of ``rows`` as features, unscaled, and what guidance said.
@@ -98,7 +105,7 @@ class GuidanceFeatures:
             column = windowed(predictor(days, name))
             if without == "further" and not is_guidance(name):
                 column[:, -1] = np.nan
-            if name == SPREAD:
+            if is_spread(name):
                 parts += [np.log(np.maximum(column, SMALLEST)), column - _day_before(column)]
             if not is_guidance(name):
                 parts.append(column)
@@ -128,11 +135,10 @@ class GuidanceFeatures:
 
 
 def raw_point(days: StationDays) -> Array:
-    """Return guidance as it is (N,), degC: ``guidance`` where there is such a column, else the mean of all."""
-    if GUIDANCE in days.predictors:
-        return days.predictors[GUIDANCE]
+    """Return guidance as it is (N,), degC: ``guidance`` where that says something, else the mean of all others."""
     said = [column for name, column in days.predictors.items() if is_guidance(name)]
-    return mean_of_those_there(said, len(days))
+    first = predictor(days, GUIDANCE)
+    return np.where(np.isnan(first), mean_of_those_there(said, len(days)), first)
 
 
 def running_mean(series: Array, keeps: float, prior: float) -> Array:

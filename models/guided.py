@@ -59,6 +59,7 @@ class Lesson:
 
     Attributes
     ----------
+    rows : (n,), those on which the guidance that is looked at says something
     dates : (n,) datetime64[D]
     x : (n, T, F), scaled windows
     point : (n, T) degC, what guidance said of the day after each
@@ -67,6 +68,7 @@ class Lesson:
 
     features: GuidanceFeatures
     scaler: Scaler
+    rows: Array
     dates: Array
     x: Array
     point: Array
@@ -79,12 +81,13 @@ class Lesson:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
         features = GuidanceFeatures.fit(days, rows, alone.columns, alone.tmax)
+        rows = rows[features.there(days)[rows]]
         raw, point = features.windows(days, rows, recipe.guidance.days)
         last = raw[:, -1]
         # What no row has is nought, as is what some row lacks.
         scaler = StandardScaler().fit(np.where(np.isnan(last).all(axis=0), 0.0, last))
         wanted = (days.next_tmax[rows] - point[:, -1]) / features.typical
-        return cls(features, scaler, days.dates[rows], _scaled(raw, scaler), point, wanted)
+        return cls(features, scaler, rows, days.dates[rows], _scaled(raw, scaler), point, wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +161,10 @@ class Guided:
         """
         recipe, days = station_only.recipe, days.part(0, int(rows[-1]) + 2)
         lesson = Lesson.of(days, rows, recipe, station_only.features)
+        rows = lesson.rows
+        # A station that lacks some of the predictors of the others begins by itself.
+        if start and start.n_features != lesson.x.shape[2]:
+            start = None
         n = recipe.guidance.folds
         stretch = np.searchsorted(start.cuts if start else cuts_of(lesson.dates, n), lesson.dates, side="right")
         correctors = [
@@ -233,7 +240,7 @@ class Guided:
 
         A row without guidance must be one from which the station-only model can forecast.
         """
-        there = guided(days)[rows]
+        there = self.features.there(days)[rows]
         out = np.empty((len(rows), len(PROBABILITIES)))
         if there.any():
             out[there] = self._corrected(days, rows[there])
@@ -250,14 +257,14 @@ class Guided:
             `models.sequence.sequence`
         """
         recent = days.part(max(0, len(days) - self.recommended_days), len(days))
-        there = guided(recent)
+        there = self.features.there(recent)
         if not there[-1] or np.isnan(recent.tmax[-1]):
             alone = f"no guidance for {days.last + ONE_DAY}: forecast from the station's own past alone"
             return replace(self.station_only.predict(days), notes=(alone,))
         recent = recent.part(int(np.argmax(~np.isnan(recent.tmax) | there)), len(recent))
         quantiles = self._corrected(recent, np.array([len(recent) - 1]))[0]
         absent = [name for name in self.predictors if np.isnan(predictor(recent, name)[-1])]
-        known = int(guided(recent)[:-1].sum())
+        known = int(self.features.there(recent)[:-1].sum())
         few = f"guidance is known for {known} of the {len(recent) - 1} days before: how far off it is of late is not"
         return Forecast(
             recent.last,
@@ -354,7 +361,7 @@ class Guided:
         """Return the factor (n,) of the range for what is not known; see `WITHOUT`."""
         further = [np.isnan(predictor(days, name)[rows]) for name in self.features.further]
         before = rows[:, None] - np.arange(1, self.recipe.guidance.days)
-        unknown = (before < 0) | ~guided(days)[np.maximum(before, 0)]
+        unknown = (before < 0) | ~self.features.there(days)[np.maximum(before, 0)]
         weights = FORGETTING ** np.arange(unknown.shape[1])
         shares = np.mean(further, axis=0) if further else 0.0, unknown @ (weights / weights.sum())
         return np.asarray(1 + self.widening[0] * shares[0] + self.widening[1] * shares[1])
@@ -382,7 +389,8 @@ def running_error(errors: Array, widths: Array) -> Array:
 
 def _scaled(windows: Array, scaler: Scaler) -> Array:
     """Apply the scaler's formula; what is not known is as usual."""
-    return np.clip(np.nan_to_num((windows - scaler.mean_) / scaler.scale_, nan=0.0), -FURTHEST, FURTHEST)
+    with np.errstate(over="ignore"):
+        return np.clip(np.nan_to_num((windows - scaler.mean_) / scaler.scale_, nan=0.0), -FURTHEST, FURTHEST)
 
 
 def _share(x: Array, y: Array) -> float:

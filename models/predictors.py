@@ -1,7 +1,8 @@
 """What is known on a day of the day after it, beside the station's own record: guidance, and further predictors.
 
 Guidance is somebody's forecast of the next day's tmax: ``guidance``, or ``guidance_<name>`` for several of them;
-``guidance_spread`` is the standard deviation of an ensemble's members. Whatever else is known of the next day is a
+``guidance_spread``, or ``guidance_<name>_spread``, is the standard
+deviation of an ensemble's members. Whatever else is known of the next day is a
 predictor too, and is looked at only where it is named.
 """
 
@@ -21,6 +22,9 @@ ALL = "all"
 # Nobody's forecasts are right to so many degC on so large a share of the days.
 SAME, TOO_GOOD = 0.006, 0.9
 
+# Of fewer days than this a column says nothing yet.
+ENOUGH = 30
+
 # A predictor with one of these words in its name is a temperature, and follows the units.
 TEMPERATURE_WORDS = {"guidance", "tmax", "tmin", "tmean", "temp", "temperature", "dewpoint"}
 
@@ -29,14 +33,19 @@ class PredictorError(ValueError):
     """What is named as a predictor is none, or cannot have been known before the day."""
 
 
+def is_spread(name: str) -> bool:
+    """Whether a column is the spread of an ensemble."""
+    return name == SPREAD or (name.startswith(f"{GUIDANCE}_") and name.endswith("_spread"))
+
+
 def is_guidance(name: str) -> bool:
     """Whether a column is somebody's forecast of the next day's tmax."""
-    return name != SPREAD and (name == GUIDANCE or name.startswith(f"{GUIDANCE}_"))
+    return name == GUIDANCE or (name.startswith(f"{GUIDANCE}_") and not is_spread(name))
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return names in the one order in which predictors are kept: guidance first."""
-    return tuple(sorted(names, key=lambda name: (not is_guidance(name), name != SPREAD, name)))
+    return tuple(sorted(names, key=lambda name: (not is_guidance(name), not is_spread(name), name)))
 
 
 def chosen(available: Iterable[str], named: Iterable[str]) -> tuple[str, ...]:
@@ -51,24 +60,24 @@ def chosen(available: Iterable[str], named: Iterable[str]) -> tuple[str, ...]:
     if missing := sorted(wanted - there - {ALL}):
         others = ", ".join(in_order(there)) or "none"
         raise PredictorError(f"there is no column {missing[0]!r} to be a predictor; there are: {others}")
-    return in_order(there if ALL in wanted else {n for n in there if n in wanted or is_guidance(n) or n == SPREAD})
+    return in_order(there if ALL in wanted else {n for n in there if n in wanted or is_guidance(n) or is_spread(n)})
 
 
 def unit(name: str, units: Units) -> str:
     """Return the unit of a predictor; empty where it is taken as it is."""
-    if name == SPREAD or is_temperature(name):
+    if is_spread(name) or is_temperature(name):
         return "degC" if units == "metric" else "degF"
     return ""
 
 
 def is_temperature(name: str) -> bool:
     """Whether a predictor is a temperature, by the words in its name; a spread is a difference of them."""
-    return name != SPREAD and not TEMPERATURE_WORDS.isdisjoint(name.split("_"))
+    return not is_spread(name) and not TEMPERATURE_WORDS.isdisjoint(name.split("_"))
 
 
 def predictor_to_metric(name: str, values: Array, units: Units) -> Array:
     """Convert a predictor (n,) from ``units``: temperatures and the spread to degC, others not at all."""
-    if name == SPREAD and units == "us":
+    if is_spread(name) and units == "us":
         return values / 1.8
     return to_celsius(values, units) if is_temperature(name) else values
 
@@ -80,7 +89,7 @@ def impossible_predictors(predictors: Mapping[str, Array]) -> Iterator[tuple[int
         if is_guidance(name):
             for row in np.flatnonzero((column < low) | (column > high)):
                 yield int(row), name, f"outside of {low:g} to {high:g}"
-        elif name == SPREAD:
+        elif is_spread(name):
             for row in np.flatnonzero(column < 0):
                 yield int(row), name, "below 0"
 
@@ -100,7 +109,7 @@ def check_not_the_answer(days: StationDays) -> None:
     for name, column in days.predictors.items():
         both = np.isfinite(column) & np.isfinite(days.next_tmax)
         same = np.abs(column[both] - days.next_tmax[both]) < SAME
-        if both.sum() and same.mean() > TOO_GOOD:
+        if both.sum() >= ENOUGH and same.mean() > TOO_GOOD:
             raise PredictorError(
                 f"{name} is the next day's tmax itself on {100 * same.mean():.0f} % of the days, and no forecast of it"
             )

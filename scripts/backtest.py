@@ -122,12 +122,16 @@ def backtest(
         return read_record(path, record_format, units, recipe.predictors, guided_by.get(station_name(path)))
 
     @cache
-    def together(through: np.datetime64) -> Pooled:
+    def together(through: np.datetime64) -> Pooled | None:
         records = []
         for path in files:
             with suppress(ValueError, OSError):  # it is told of when its turn comes
                 records.append(read_one(path))
-        return learn_together(records, recipe, seed, through)
+        try:
+            return learn_together(records, recipe, seed, through)
+        except ValueError as error:
+            messages.print(f"up to {through} each by itself: {error}")
+            return None
 
     for path in files:
         try:
@@ -163,7 +167,7 @@ def backtest_station(
     seed: int,
     n_folds: int,
     n_days: int,
-    together: Callable[[np.datetime64], Pooled] | None = None,
+    together: Callable[[np.datetime64], Pooled | None] | None = None,
 ) -> tuple[Verification, Result]:
     """Backtest a station, and score it."""
     days = record.days
@@ -176,6 +180,7 @@ def backtest_station(
         verification = roll_forward(
             record.station, days, recipe, seed, n_folds, n_days, epochs.show, start_for(recipe), together
         )
+    issued = [dates for fold in issued if len(dates := np.intersect1d(fold, verification.issued))]
     tested = [Fold(str(dates[0] + ONE_DAY), str(dates[-1] + ONE_DAY), len(dates)) for dates in issued]
     return verification, Result(
         station=record.station,

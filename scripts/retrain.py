@@ -94,7 +94,13 @@ def retrain(
             if not pool:
                 return changed()
             all_due = list(changed())
-            return together_for(None if dry_run else store, files, plan, all_due, guided_by) if all_due else []
+            if not all_due:
+                return []
+            try:
+                return together_for(None if dry_run else store, files, plan, all_due, guided_by)
+            except ValueError as error:
+                messages.print(f"each by itself: {error}")
+                return all_due
 
         try:
             with closing(run(retrain_station, due(), backend, jobs, scheduler)) as answers:

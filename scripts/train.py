@@ -93,6 +93,12 @@ def train_one(name: str, record: Record, recipe: Recipe, seed: int, store: Store
     guided = bool(len(teaching_rows(record.days)))
     if record.days.predictors and not guided:
         messages.print(f"guidance is not used yet: too few days have it, {MIN_GUIDED} are needed to learn from")
+    if guided and together and not together.pooled.fits(tuple(record.days.predictors), recipe):
+        predictors = ", ".join(together.pooled.predictors)
+        messages.print(
+            f"{name} begins by itself: what was learned together is of other predictors ({predictors}) or networks"
+        )
+        together = None
     with Epochs(name, networks_of(recipe, guided, together is not None)) as epochs:
         trained = train_station(name, record, recipe, seed, epochs.show, together)
     for table in (score_table(trained.manifest), season_table(trained.manifest), calibration_table(trained.learned)):

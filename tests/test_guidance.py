@@ -41,6 +41,18 @@ def test_a_predictor_that_is_the_next_days_tmax_is_refused():
     with pytest.raises(PredictorError, match=r"leak is the next day's tmax itself on 100 %"):
         check_not_the_answer(answer)
     check_not_the_answer(DAYS)
+    # One forecast that was right says nothing yet.
+    lucky = np.full(len(DAYS), NAN)
+    lucky[7] = DAYS.next_tmax[7]
+    check_not_the_answer(replace(DAYS, predictors={"guidance": lucky}))
+
+
+def test_a_spread_is_no_forecast():
+    assert chosen(["guidance", "guidance_gfs_spread"], ()) == ("guidance", "guidance_gfs_spread")
+    spread = replace(DAYS, predictors={"guidance_gfs_spread": np.ones(len(DAYS))})
+    assert not guided(spread).any()
+    assert unit("guidance_gfs_spread", "us") == "degF"
+    np.testing.assert_allclose(predictor_to_metric("guidance_gfs_spread", np.array([1.8]), "us"), [1])
 
 
 def test_units_apply_to_temperatures():
@@ -74,7 +86,9 @@ def test_several_forecasts_are_averaged_each_without_its_bias():
     assert np.isnan(features_of(days, rows).point(days)[7])
     assert features_of(days, rows).point(days)[8] == pytest.approx(truth[8])
     assert raw_point(days)[9] == pytest.approx(truth[9] + 1)
-    assert raw_point(replace(days, predictors={"guidance": truth, "guidance_b": truth + 5}))[9] == truth[9]
+    half = np.where(np.arange(len(truth)) < 10, truth, NAN)
+    both = replace(days, predictors={"guidance": half, "guidance_b": truth + 5})
+    np.testing.assert_allclose(raw_point(both)[[9, 10]], truth[[9, 10]] + [0, 5])
 
 
 def test_a_running_mean_is_that_of_a_loop():

@@ -11,6 +11,7 @@ import pytest
 
 from app.readers import read_record
 from models.backtest import backtest, learn, teaching_rows
+from models.challenge import challenge
 from models.forecast import SequenceError
 from models.forecaster import Forecaster
 from models.formats import from_state
@@ -224,6 +225,58 @@ def test_one_day_is_enough_where_there_is_guidance(model, days):
         model.predict(without(last, -1))
 
 
+def test_columns_that_are_new_to_a_model_do_not_disturb_it(model, days):
+    """A provider that is added later, or takes the place of another one under a new name."""
+    added = replace(days, predictors={**days.predictors, "guidance_new": days.next_tmax + 9})
+    assert model.predict(added).tmax == model.predict(days).tmax
+    renamed = replace(days, predictors={"guidance_new": days.predictors["guidance"]})
+    assert model.predict(renamed).notes[0].startswith("no guidance for")
+
+
+def test_a_column_of_a_few_days_is_not_looked_at_yet(days):
+    few = np.full(len(days), NAN)
+    few[-40:-20] = days.next_tmax[-40:-20] - 6
+    both = replace(days, predictors={**days.predictors, "guidance_new": few, "hail": few})
+    learned = learn("hill", both, QUICK).forecaster
+    assert learned.predictors == ("guidance", "guidance_spread", "wind")
+
+
+def test_guidance_that_ended_long_ago_is_compared_with_what_came_since(days):
+    ended = without(days, slice(90, None), tuple(days.predictors))
+    learned = learn("hill", ended, QUICK)
+    plain = learn("hill", StationDays(days.first, days.values), QUICK)
+    assert len(learned.split.training) == 90
+    np.testing.assert_array_equal(learned.verification.issued, plain.verification.issued)
+    found, expected = (of.verification.scores()["climatology"] for of in (learned, plain))
+    assert found == expected
+
+
+def test_without_refit_what_is_judged_is_what_is_served(days):
+    recipe = msgspec.structs.replace(QUICK, refit=False, epochs=6, learning_rate=1e-2)
+    late = without(days, slice(0, 700), tuple(days.predictors))
+    champion = learn("hill", StationDays(days.first, days.values[:1100]), recipe).forecaster
+    found = challenge("hill", late, recipe, champion=champion)
+    assert found.verdict.promote, found.verdict
+    assert found.learned.forecaster.corrected_through < champion.trained_through
+    assert days.dates[1000] < found.forecaster.corrected_through < days.dates[1100]
+
+
+def test_a_fold_from_which_nothing_can_be_forecast_is_left_out():
+    days = guided_days(500)
+    days.values[380:] = NAN
+    days.values[440:444] = 12.0, 3.0, 0.0
+    only_late = without(days, slice(0, 430), tuple(days.predictors))
+    verification = backtest("hill", only_late, QUICK, n_folds=2, n_days=100)
+    assert (verification.issued < days.dates[400]).all()
+
+
+def test_a_champion_of_few_days_is_followed_by_others():
+    known = guided_days(100)
+    champion = learn("hill", known, QUICK).forecaster
+    found = challenge("hill", guided_days(160), QUICK, champion=champion)
+    assert found.verification is not None, found.verdict
+
+
 def test_a_leak_is_refused(days):
     leak = replace(days, predictors={"guidance": days.next_tmax})
     with pytest.raises(PredictorError, match="guidance is the next day's tmax itself"):
@@ -258,8 +311,13 @@ def test_what_is_learned_together_has_seen_no_held_out_day():
 
 
 def test_only_stations_with_the_same_predictors_are_learned_together():
-    with pytest.raises(ValueError, match="the same predictors"):
-        pool([guided_days(300), guided_days(300, wind=False)], QUICK)
+    others = guided_days(300, 5, wind=False)
+    pooled = pool([guided_days(300, 1), guided_days(300, 2), others], QUICK)
+    assert pooled.predictors == ("guidance", "guidance_spread", "wind")
+    assert pooled.stations == 2
+    assert not pooled.fits(tuple(others.predictors), QUICK)
+    begun, alone = (learn("x", others, QUICK, pooled=start).forecaster for start in (pooled, None))
+    assert joblib.hash(begun.to_state()) == joblib.hash(alone.to_state())
     with pytest.raises(ValueError, match="no station has enough guidance"):
         pool([synthetic_days(300)], QUICK)
 

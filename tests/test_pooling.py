@@ -2,6 +2,7 @@
 
 import copy
 import io
+from dataclasses import replace
 
 import joblib
 import msgspec
@@ -15,8 +16,9 @@ from app.settings import Settings
 from app.store import POOLED, Store, StoreError
 from app.verification import verify
 from app.web import create_app
+from models.backtest import learn
 from models.correctors import Pooled
-from tests.conftest import QUICK, guided_days, run_script, write_csv
+from tests.conftest import QUICK, guided_days, run_script, synthetic_days, write_csv
 
 PLAN = Plan(QUICK, pool=True)
 
@@ -116,9 +118,9 @@ def test_the_challenger_that_is_judged_begins_with_nothing_of_the_days_it_is_jud
     files = sorted(folder.glob("*.csv"))
     due = [item for item in tasks(store, files, PLAN) if isinstance(item, Task)]
     (task,) = together_for(None, files, PLAN, due)
-    through = Pooled.from_state(task.pooled_before).through
+    through = Pooled.from_state(task.pooled_before).whole.through
     assert through == np.datetime64(store.manifest("hill", store.champion("hill")).trained_through)
-    assert Pooled.from_state(task.pooled).through == through + 40
+    assert Pooled.from_state(task.pooled).whole.through == through + 40
 
 
 def test_without_any_guidance_it_says_so(tmp_path, records):
@@ -160,3 +162,44 @@ def test_what_is_learned_up_to_a_day_has_seen_none_after():
     one = learn_together([Record("x", d) for d in days], QUICK, 0, cut)
     other = learn_together([Record("x", d.part(0, 251)) for d in days], QUICK, 0)
     assert joblib.hash(one.to_state()) == joblib.hash(other.to_state())
+
+
+def test_a_start_that_knows_the_days_that_judge_is_not_begun_with():
+    """A station that was not among those that taught holds out days that they have seen."""
+    stations = [guided_days(400, seed, wind=False) for seed in range(2)]
+    pooled = learn_together([Record("x", days) for days in stations], QUICK, 0)
+    shorter = guided_days(300, 5, wind=False)
+    alone, together = (learn("x", shorter, QUICK, pooled=start) for start in (None, pooled))
+    for name, quantiles in alone.verification.quantiles.items():
+        np.testing.assert_array_equal(quantiles, together.verification.quantiles[name])
+    rows = np.arange(200, 299)
+    assert (alone.forecaster.quantiles(shorter, rows) != together.forecaster.quantiles(shorter, rows)).any()
+
+
+def test_one_whose_guidance_is_the_answer_teaches_nobody():
+    stations = [guided_days(400, seed, wind=False) for seed in range(3)]
+    leaks = replace(stations[2], predictors=stations[2].predictors | {"guidance": stations[2].next_tmax})
+    two, three = (
+        learn_together([Record("x", d) for d in given], QUICK, 0) for given in (stations[:2], [*stations[:2], leaks])
+    )
+    assert three.stations == 2
+    assert joblib.hash(two.to_state()) == joblib.hash(three.to_state())
+
+
+def test_stations_that_cannot_learn_together_are_retrained_each_by_itself(tmp_path):
+    write_csv(tmp_path / "dale.csv", synthetic_days(400))
+    (tmp_path / "recipe.toml").write_text('start = "random"\n')
+    done = run_script(
+        "retrain",
+        "--data",
+        tmp_path,
+        "--pool",
+        "--quick",
+        "--recipe",
+        tmp_path / "recipe.toml",
+        "--store",
+        tmp_path / "store",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "each by itself: no station has enough guidance" in done.stderr
+    assert "dale" in done.stdout

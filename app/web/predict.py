@@ -133,7 +133,7 @@ def _recent(
     observations: list[Observation], values: Array, predictors: Mapping[str, Array], forecaster: Served
 ) -> StationDays:
     """Lay the days that a model looks at on the calendar, with all of its predictors, given or not."""
-    window = forecaster.recipe.recommended_days
+    window = max(forecaster.recipe.recommended_days, forecaster.recommended_days)
     dates = np.array([day.date for day in observations[-window:]], dtype="M8[D]")
     within = dates > dates[-1] - window * ONE_DAY
     not_given = np.full(len(values), np.nan)
