@@ -338,7 +338,9 @@ def test_old_artefacts_load_for_ever():
         store = Store(case.parent / "store")
         state, _ = store.load("hill", store.champion("hill"))
         dates = np.array(expected["dates"], dtype="M8[D]")
-        forecast = from_state(state).predict(StationDays.on_calendar(dates, np.array(expected["values"], dtype=float)))
+        predictors = {name: np.array(column, dtype=float) for name, column in expected.get("predictors", {}).items()}
+        days = StationDays.on_calendar(dates, np.array(expected["values"], dtype=float), predictors)
+        forecast = from_state(state).predict(days)
         assert forecast.tmax == pytest.approx(expected["tmax"], abs=1e-4)
         assert forecast.interval(0.9) == pytest.approx(expected["interval_90"], abs=1e-4)
 

@@ -7,11 +7,11 @@ import msgspec
 from app.readers import Record
 from app.store import Store
 from app.training import train_station
-from models.forecaster import FORMAT
-from tests.conftest import QUICK, synthetic_days
+from models.guided import FORMAT
+from tests.conftest import QUICK, guided_days
 
 folder = Path(__file__).parent / f"format-{FORMAT}"
-days = synthetic_days()
+days = guided_days()
 trained = train_station("hill", Record("hill", days), QUICK, seed=0)
 trained.publish_and_promote(Store(folder / "store"), "kept for ever")
 recent = days.part(len(days) - 14, len(days))
@@ -21,6 +21,7 @@ forecast = trained.learned.forecaster.predict(recent)
         {
             "dates": [str(date) for date in recent.dates],
             "values": recent.values.tolist(),
+            "predictors": {name: column.tolist() for name, column in recent.predictors.items()},
             "tmax": forecast.tmax,
             "interval_90": forecast.interval(0.9),
         }
