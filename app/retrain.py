@@ -18,7 +18,7 @@ import numpy as np
 from app.files import make_folder, replace_file
 from app.history import digest
 from app.manifest import Judged, Manifest, Span
-from app.pooling import Together, keep_pooled, learn_together
+from app.pooling import Together, keep_pooled, kept_pooled, learn_together
 from app.readers import Record, read_record, station_name
 from app.rounds import Outcome
 from app.starts import start_for
@@ -195,7 +195,8 @@ def together_for(
 ) -> list[Task]:
     """Return the tasks with what all files teach together; it is kept in the store, where there is one.
 
-    A file that can't be read teaches nothing; if a worker has it, that tells why.
+    A file that can't be read teaches nothing; if a worker has it, that tells why. A single file teaches nothing to
+    others: it begins with what the store has.
 
     Parameters
     ----------
@@ -205,6 +206,10 @@ def together_for(
     ------
     ValueError : where the files have different predictors, or none has enough guidance
     """
+    files = list(files)
+    if len(files) == 1 and store:
+        pooled, kept = kept_pooled(store)
+        return [msgspec.structs.replace(t, pooled=pooled.to_state(), pooled_digest=kept) for t in due]
     records = []
     for path in files:
         with suppress(ValueError, OSError):

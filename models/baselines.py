@@ -10,10 +10,11 @@ from models.emos import Emos
 from models.guidance import raw_point
 from models.intervals import MEDIAN, SeasonalErrors
 from models.nn import Array
+from models.predictors import ENOUGH
 from models.station_days import ONE_DAY, StationDays
 
-# Guidance is a baseline where it is there on so many of the last days, and on half of those since it began.
-MIN_GUIDED, LATEST = 60, 365
+# Guidance is a baseline where `ENOUGH` of so many last days have it, and half of those since it began.
+LATEST = 365
 
 
 class Points(Protocol):
@@ -100,7 +101,7 @@ def baselines(days: StationDays, rows: Array) -> dict[str, Baseline]:
     found = {"persistence": Baseline(Persistence()), "climatology": Baseline(normal)}
     there = np.isfinite(raw_point(days)[rows[-LATEST:]])
     since = there[there.argmax() :]
-    if there.sum() >= max(MIN_GUIDED, len(since) / 2):
+    if there.sum() >= max(ENOUGH, len(since) / 2):
         found["guidance"] = Baseline(RawGuidance(normal))
         found["emos"] = GaussianBaseline(normal, regression=Emos.fit(days, rows))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.correctors import Answers, Corrector, PooledStart, cuts_of, from_states, state_of
 from models.features import Features
-from models.forecast import Forecast, missing_values
+from models.forecast import Forecast, SequenceError, missing_values
 from models.forecaster import FORMAT as STATION_ONLY_FORMAT
 from models.forecaster import LOGISTIC, Forecaster, Scaler
 from models.guidance import GuidanceFeatures
@@ -259,13 +259,12 @@ class Guided:
         recent = days.part(max(0, len(days) - self.recommended_days), len(days))
         there = self.features.there(recent)
         if not there[-1] or np.isnan(recent.tmax[-1]):
-            alone = f"no guidance for {days.last + ONE_DAY}: forecast from the station's own past alone"
-            return replace(self.station_only.predict(days), notes=(alone,))
+            return self._alone(days)
         recent = recent.part(int(np.argmax(~np.isnan(recent.tmax) | there)), len(recent))
         quantiles = self._corrected(recent, np.array([len(recent) - 1]))[0]
         absent = [name for name in self.predictors if np.isnan(predictor(recent, name)[-1])]
         known = int(self.features.there(recent)[:-1].sum())
-        few = f"guidance is known for {known} of the {len(recent) - 1} days before: how far off it is of late is not"
+        few = f"guidance is known for {known} of the {len(recent) - 1} days before: its errors of late are not known"
         return Forecast(
             recent.last,
             Distribution(quantiles, self.errors.n),
@@ -273,6 +272,15 @@ class Guided:
             (*missing_values(recent, self.columns), *((recent.last, name) for name in absent)),
             (few,) if known < len(recent) // 2 else (),
         )
+
+    def _alone(self, days: StationDays) -> Forecast:
+        valid = days.last + ONE_DAY
+        try:
+            forecast = self.station_only.predict(days)
+        except SequenceError as error:
+            hint = "" if np.isnan(days.tmax[-1]) else f"; with guidance for {valid} they would be enough"
+            raise SequenceError(f"{error}{hint}", error.date) from None
+        return replace(forecast, notes=(f"no guidance for {valid}: forecast from the station's own past alone",))
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays, plain values and the scalers; no class of this project."""

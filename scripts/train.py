@@ -1,5 +1,6 @@
 """Train a station's model and make it the champion."""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from app.pooling import Together, keep_pooled, kept_pooled, learn_together
 from app.readers import Record, read_record, station_name
 from app.store import Store
 from app.training import train_station
-from models.backtest import teaching_rows
+from models.backtest import TRAINING_SHARE, teaching_rows
 from models.guided import MIN_GUIDED
 from models.recipe import Recipe
 from models.station_days import Units
@@ -89,10 +90,11 @@ def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) 
 def train_one(name: str, record: Record, recipe: Recipe, seed: int, store: Store, together: Together | None) -> None:
     """Train, score and promote the model of one station."""
     for predictor, column in record.days.predictors.items():
-        messages.print(f"{predictor}: known on {np.isfinite(column).sum()} of {len(column)} days")
+        messages.print(f"{name}: {predictor} is known on {np.isfinite(column).sum()} of {len(column)} days")
     guided = bool(len(teaching_rows(record.days)))
     if record.days.predictors and not guided:
-        messages.print(f"guidance is not used yet: too few days have it, {MIN_GUIDED} are needed to learn from")
+        least = math.ceil(MIN_GUIDED / TRAINING_SHARE)
+        messages.print(f"{name}: guidance is not used yet: {least} days are needed that have it, and tmax on both days")
     if guided and together and not together.pooled.fits(tuple(record.days.predictors), recipe):
         predictors = ", ".join(together.pooled.predictors)
         messages.print(

@@ -187,7 +187,8 @@ def test_one_whose_guidance_is_the_answer_teaches_nobody():
 
 
 def test_stations_that_cannot_learn_together_are_retrained_each_by_itself(tmp_path):
-    write_csv(tmp_path / "dale.csv", synthetic_days(400))
+    for name in ("dale", "hill"):
+        write_csv(tmp_path / f"{name}.csv", synthetic_days(400))
     (tmp_path / "recipe.toml").write_text('start = "random"\n')
     done = run_script(
         "retrain",
@@ -203,3 +204,13 @@ def test_stations_that_cannot_learn_together_are_retrained_each_by_itself(tmp_pa
     assert done.returncode == 0, done.stderr
     assert "each by itself: no station has enough guidance" in done.stderr
     assert "dale" in done.stdout
+
+
+def test_a_round_of_one_station_begins_with_what_is_kept(pooled_store, tmp_path):
+    before = kept_pooled(pooled_store).digest
+    write_csv(tmp_path / "gill.csv", guided_days(150, 9, wind=False))
+    done = run_script("retrain", "--data", tmp_path, "--pool", "--quick", "--store", pooled_store.root)
+    assert done.returncode == 0, done.stderr
+    assert kept_pooled(pooled_store).digest == before
+    if pooled_store.champion_file("gill").exists():
+        assert pooled_store.manifest("gill", pooled_store.champion("gill")).pooled_start == before

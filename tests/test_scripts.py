@@ -193,7 +193,7 @@ class TestGuidance:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         # The first row would hold what was said of the second day; of the first day nothing was known before it.
-        assert "guidance: known on 1200 of 1200 days\nnext_wind: known on 1200 of 1200 days\n" in done.stderr
+        assert "guidance is known on 1200 of 1200 days\n" in done.stderr
         store = Store(tmp_path / "store")
         manifest = store.manifest("hill", store.champion("hill"))
         read = read_record(tmp_path / "hill.csv", predictors=["next_wind"], guidance=tmp_path / "said.csv")
@@ -275,7 +275,7 @@ class TestGuidance:
         done = run_script("train", "--quick", "--guidance", tmp_path / "said.csv", "--store", tmp_path / "store")
         assert done.returncode == 0, done.stderr
         # From New Year's Eve of 2014 to that of 2015, on which the forecast for the next day was known.
-        assert "guidance: known on 366 of 1461 days" in done.stderr
+        assert "guidance is known on 366 of 1461 days" in done.stderr
 
     def test_what_is_forecast_does_not_take_its_place(self, tmp_path, files):
         before = (tmp_path / "said.csv").read_text()
