@@ -18,6 +18,10 @@ from models.recipe import Recipe
 from models.station_days import StationDays
 
 
+class NothingPooled(ValueError):  # noqa: N818
+    """No stations have been learned from together yet."""
+
+
 class Together(NamedTuple):
     """What was learned from many stations, and the digest of the artefact that holds it."""
 
@@ -74,9 +78,12 @@ def kept_pooled(store: Store) -> Together:
 
     Raises
     ------
-    ValueError : where there is nothing, or it is damaged
+    NothingPooled : where there is nothing yet
+    ValueError : where it is damaged
     """
     if not store.champion_file(POOLED).exists():
-        raise ValueError(f"no start was learned together in {store.root} yet: give several records to --pool first")
+        raise NothingPooled(
+            f"nothing was learned together in {store.root} yet; give several records to --pool for that"
+        )
     state, manifest = store.load(POOLED, store.champion(POOLED))
     return Together(Pooled.from_state(state), manifest.sha256)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from app.pooling import Together, keep_pooled, kept_pooled, learn_together
+from app.pooling import NothingPooled, Together, keep_pooled, kept_pooled, learn_together
 from app.readers import Record, read_record, station_name
 from app.store import Store
 from app.training import train_station
@@ -78,10 +78,14 @@ def train(
         train_one(name, record, recipe, seed, store, together)
 
 
-def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) -> Together:
-    """Learn from several records together; of a single one, return what was learned before."""
+def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) -> Together | None:
+    """Learn from several records together; for a single one, return what was learned before, if anything was."""
     if len(records) == 1:
-        return kept_pooled(store)
+        try:
+            return kept_pooled(store)
+        except NothingPooled as error:
+            messages.print(f"by itself: {error}")
+            return None
     together = keep_pooled(store, learn_together(records, recipe, seed), records, seed)
     messages.print(f"learned from {together.pooled.n} days of {together.pooled.stations} stations together")
     return together

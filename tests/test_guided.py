@@ -221,7 +221,7 @@ def test_one_day_is_enough_where_there_is_guidance(model, days):
     last = days.part(len(days) - 1, len(days))
     forecast = model.predict(last)
     assert abs(forecast.tmax - model.predict(days).tmax) < 3
-    with pytest.raises(SequenceError, match="too few days.*; with guidance for 2018-04-15 they would be enough"):
+    with pytest.raises(SequenceError, match=r"too few days.*; with guidance for 2018-04-15 they would be enough"):
         model.predict(without(last, -1))
 
 

@@ -214,3 +214,12 @@ def test_a_round_of_one_station_begins_with_what_is_kept(pooled_store, tmp_path)
     assert kept_pooled(pooled_store).digest == before
     if pooled_store.champion_file("gill").exists():
         assert pooled_store.manifest("gill", pooled_store.champion("gill")).pooled_start == before
+
+
+def test_a_single_station_without_anything_kept_is_trained_by_itself(tmp_path):
+    file = write_csv(tmp_path / "fell.csv", guided_days(150, 9, wind=False))
+    done = run_script("train", "--pool", "--quick", file, "--store", tmp_path / "store")
+    assert done.returncode == 0, done.stderr
+    assert "by itself: nothing was learned together in" in done.stderr
+    store = Store(tmp_path / "store")
+    assert store.manifest("fell", store.champion("fell")).pooled_start is None

@@ -129,7 +129,6 @@ def test_store_commands(tmp_path, folder):
         (["--units", "us"], 2, "the embedded station is metric"),
         (["--guidance", "nowhere.csv"], 2, "does not exist"),
         (["--guidance", "data"], 2, "no file in data has the name of a station"),
-        (["--pool", "--quick"], 1, "no start was learned together"),
         (["--guidance", "data/../data/seattle.csv"], 2, "--guidance is the record itself"),
         (["--guidance", "pyproject.toml"], 1, "pyproject.toml: not valid JSON"),
         (["--predictors", "wind"], 1, "data/seattle.csv: there is no column 'wind' to be a predictor"),
