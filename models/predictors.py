@@ -1,9 +1,8 @@
 """What is known on a day of the day after it, beside the station's own record: guidance, and further predictors.
 
 Guidance is somebody's forecast of the next day's tmax: ``guidance``, or ``guidance_<name>`` for several of them;
-``guidance_spread``, or ``guidance_<name>_spread``, is the standard
-deviation of an ensemble's members. Whatever else is known of the next day is a
-predictor too, and is looked at only where it is named.
+``guidance_spread``, or ``guidance_<name>_spread``, is the standard deviation of an ensemble's members. Whatever else is
+known of the next day is a predictor too, and is looked at only where it is named.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

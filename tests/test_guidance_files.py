@@ -214,7 +214,7 @@ HOURLY = {"time": ("", HOURS), "temperature_2m_previous_day1": ("°C", [9.0] * 2
         ("", "the file, or its first line, is empty"),
         ("date,guidance\n", "there is no forecast in it"),
         (b"\xff\xfe\x00d", "not UTF-8 text"),
-        ("day,guidance\n2024-01-02,1\n", "no column says which day a forecast is for: name it date, accept date"),
+        ("day,guidance\n2024-01-02,1\n", "no column says which day a forecast is for: name it date, valid"),
         ("date,valid_date,guidance\n2024-01-01,2024-01-02,1\n", "the columns date and valid_date may mean the same"),
         ("date,run,issued,tmax\n2024-01-02,2024-01-01,2024-01-01,1\n", "the columns run and issued may mean the same"),
         ("date,tmin\n2024-01-02,1\n", r"no column is a forecast of tmax \(guidance.*; it has: date, tmin"),

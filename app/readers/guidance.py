@@ -24,7 +24,7 @@ from models.predictors import (
 from models.station_days import ONE_DAY, SetAside, Units
 
 # What the day that a forecast is for may be called, and the time at which it was made.
-VALID = ("date", "accept date", "valid", "valid_date", "valid_time", "time", "target_date")
+VALID = ("date", "valid", "valid_date", "valid_time", "time", "target_date")
 ISSUED = ("issued", "issue", "issue_time", "run", "init", "reference_time")
 
 # What a forecast of tmax may be called, besides guidance_<name>.
