@@ -57,7 +57,7 @@ def test_a_forecast_comes_into_the_row_of_the_day_before_the_one_it_is_for(tmp_p
     [
         "date,guidance\n2024-01-02,11\n2024-01-03,\n2024-01-04,13.5\n",
         "valid_date,tmax\n2024/01/04,13.5\n2024/01/02,11\n",  # slashes, order
-        "\ufeffAccept Date , Value\r\n2024-01-02, 11\r\n\r\n2024-01-04,13.5\r\n",  # as a spreadsheet saves it
+        "\ufeffValid , Value\r\n2024-01-02, 11\r\n\r\n2024-01-04,13.5\r\n",  # as a spreadsheet saves it
         "other,target_date,forecast\nx,2024-01-02,11\n,2024-01-03,NA\ny,2024-01-04,13.5\n",
         "valid_time,temperature_2m_max\n2024-01-02 00:00:00,11\n2024-01-04T00:00,13.5\n",
         "valid,issued,guidance\n2024-01-02,2024-01-01,11\n2024-01-04,2023-12-30T18:00Z,13.5\n",
