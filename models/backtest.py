@@ -11,7 +11,7 @@ from models.correctors import Pooled
 from models.forecaster import Forecaster
 from models.guided import MIN_GUIDED, Guided, guided_rows
 from models.nn import Array, Epoch, Parameters
-from models.predictors import check_not_the_answer
+from models.predictors import check_not_the_answer, check_there_is_guidance
 from models.quality import set_aside_the_doubtful
 from models.recipe import Recipe
 from models.sequence import usable_rows
@@ -113,9 +113,11 @@ def learn(
 
     Raises
     ------
-    ValueError : where the record is too short, or a predictor is the next day's tmax itself
+    ValueError : where the record is too short, a predictor is the next day's tmax itself, or there is no guidance
+        for predictors to help with
     FloatingPointError : where the recipe makes the training diverge
     """
+    check_there_is_guidance(days, recipe.predictors)
     check_not_the_answer(days)
     days, set_aside = set_aside_the_doubtful(days)
     rows, guided = usable_rows(days, recipe), teaching_rows(days)

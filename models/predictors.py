@@ -103,6 +103,16 @@ def set_aside_impossible_predictors(days: StationDays) -> tuple[StationDays, lis
     return replace(days, predictors=kept), dropped
 
 
+def check_there_is_guidance(days: StationDays, named: Iterable[str]) -> None:
+    """Raise a `PredictorError` where predictors are ``named`` and there is no guidance that they could help with."""
+    others = ", ".join(name for name in named if name != ALL)
+    if others and not any(is_guidance(name) for name in days.predictors):
+        raise PredictorError(
+            f"{others}: further predictors help to correct guidance, and the record has none, as a column guidance or "
+            "guidance_<name> or by --guidance"
+        )
+
+
 def check_not_the_answer(days: StationDays) -> None:
     """Raise a `PredictorError` where a predictor is tmax of the next day itself, and no forecast of it."""
     for name, column in days.predictors.items():

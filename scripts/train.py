@@ -13,6 +13,7 @@ from app.store import Store
 from app.training import train_station
 from models.backtest import TRAINING_SHARE, teaching_rows
 from models.guided import MIN_GUIDED
+from models.predictors import is_guidance
 from models.recipe import Recipe
 from models.station_days import Units
 from scripts.console import Command, messages, output, store_option
@@ -95,8 +96,10 @@ def train_one(name: str, record: Record, recipe: Recipe, seed: int, store: Store
     """Train, score and promote the model of one station."""
     for predictor, column in record.days.predictors.items():
         messages.print(f"{name}: {predictor} is known on {np.isfinite(column).sum()} of {len(column)} days")
+    if record.days.predictors and not any(map(is_guidance, record.days.predictors)):
+        messages.print(f"{name}: they are not used, as there is no guidance that they could help to correct")
     guided = bool(len(teaching_rows(record.days)))
-    if record.days.predictors and not guided:
+    if record.days.predictors and not guided and any(map(is_guidance, record.days.predictors)):
         least = math.ceil(MIN_GUIDED / TRAINING_SHARE)
         messages.print(f"{name}: guidance is not used yet: {least} days are needed that have it, and tmax on both days")
     if guided and together and not together.pooled.fits(tuple(record.days.predictors), recipe):
