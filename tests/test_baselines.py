@@ -72,8 +72,8 @@ class TestGuidance:
             days = StationDays(DAYS.first, DAYS.values, predictors)
             assert list(baselines(days, ROWS)) == ["persistence", "climatology"]
 
-    @pytest.mark.parametrize(("n", "there"), [(60, True), (59, False)])
-    def test_two_months_of_it_are_enough(self, n, there):
+    @pytest.mark.parametrize(("n", "there"), [(30, True), (29, False)])
+    def test_a_month_of_it_is_enough(self, n, there):
         """The last day of all is not followed by any."""
         found = list(baselines(guided(share=(n + 1) / 1500), ROWS))
         assert found == ["persistence", "climatology", "guidance", "emos"][: 4 if there else 2]
