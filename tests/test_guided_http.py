@@ -412,3 +412,15 @@ class TestATrainedModel:
         assert client.get("/readyz").json["degraded"] == {}
         store.rollback("hill", "test")
         assert post(client, question).status_code == 422
+
+
+def test_a_named_spread_below_zero_is_told_as_one(store, trained, monkeypatch):
+    model = Told(trained.learned.forecaster, ("guidance_gfs", "guidance_gfs_spread"))
+    monkeypatch.setattr("app.web.shelf.from_state", lambda _: model)
+    client = create_app(Settings(store=store.root)).test_client()
+    days = [{"date": "2018-04-01", "tmax": 10, "guidance_gfs_spread": -1}]
+    (error,) = post(client, {"station": "hill", "observations": days}).json["errors"]
+    assert error == {
+        "pointer": "/observations/0/guidance_gfs_spread",
+        "detail": "-1.0 degC is below 0, as no spread is",
+    }

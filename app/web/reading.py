@@ -14,7 +14,7 @@ import numpy as np
 from app.web.errors import FieldError, Problem, invalid
 from app.web.schema import Observation, PredictRequest
 from models.nn import Array
-from models.predictors import GUIDANCE, SPREAD, impossible_predictors, predictor_to_metric, unit
+from models.predictors import GUIDANCE, impossible_predictors, is_spread, predictor_to_metric, unit
 from models.station_days import COLUMNS, TMIN_ABOVE_TMAX, UNIT_NAMES, Units, impossible, to_metric
 
 # A forecast for the day after must be a date too.
@@ -165,7 +165,7 @@ def _never_forecast(
 ) -> Iterator[tuple[tuple[int, str], str]]:
     for index, name, _ in impossible_predictors(predictors):
         value, measure = given[name][index], unit(name, units)
-        detail = f"{value} {measure} is below 0, as no spread is" if name == SPREAD else _too_much(value, measure)
+        detail = f"{value} {measure} is below 0, as no spread is" if is_spread(name) else _too_much(value, measure)
         yield (index, name), detail
 
 
