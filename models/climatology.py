@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,15 @@ class Climatology:
         # The mean absolute value of a normal variable is sqrt(2 / pi) of its standard deviation.
         spread = _shrunk(_waves(day, SPREAD_WAVES), off * np.sqrt(np.pi / 2))
         return cls(coefficients[:-1], spread, float(coefficients[-1]), origin)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return arrays and plain values."""
+        return {"mean": self.mean, "spread": self.spread, "trend": self.trend, "origin": str(self.origin)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Climatology":
+        """Build what `to_state` described."""
+        return cls(state["mean"], state["spread"], state["trend"], np.datetime64(state["origin"], "D"))
 
     @property
     def warmest(self) -> float:

@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from models.forecaster import N_OUTPUTS, WARMUP_SHARE
-from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, logistic_crps, predict_rows, train
-from models.nn.optimizers import Adam
-from models.nn.schedules import Cosine, Warmup
+from models.forecaster import N_OUTPUTS, parameters_of, training_plan
+from models.nn import Array, Epoch, Parameters, RecurrentNetwork, logistic_crps, predict_rows, train
 from models.recipe import Recipe
 from models.station_days import ONE_DAY
 
@@ -85,9 +83,12 @@ class Corrector:
         place, log_width = _on_line(regression, x[:, -1])
         target = ((wanted - place) / np.exp(log_width))[:, None].astype(np.float32)
         windows = np.ascontiguousarray(x, np.float32)
-        network, plan = network_of(recipe, x.shape[2]), _plan(recipe, start is not None)
+        guidance, network = recipe.guidance, network_of(recipe, x.shape[2])
+        epochs = recipe.warm_epochs if start else guidance.epochs
+        learning_rate = recipe.warm_learning_rate if start else guidance.learning_rate
+        plan = training_plan(recipe, epochs, guidance.batch_size, learning_rate)
         members = []
-        for member in range(recipe.guidance.members):
+        for member in range(guidance.members):
             rng = np.random.default_rng([*seed, member])
             begin = start.members[member] if start else network.init(rng)
             members.append(train(network, begin, (windows, target), None, plan, rng, on_epoch)[0])
@@ -237,11 +238,7 @@ def from_states(state: dict[str, Any], recipe: Recipe) -> list[Corrector]:
     }
     correctors = []
     for k, regression in enumerate(regressions):
-        prefixes = [f"corrector{k}.member{m}." for m in range(recipe.guidance.members)]
-        members = [
-            {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-            for prefix in prefixes
-        ]
+        members = [parameters_of(weights, f"corrector{k}.member{m}.") for m in range(recipe.guidance.members)]
         if any({name: value.shape for name, value in member.items()} != shapes for member in members):
             raise ValueError("the networks that correct guidance are not those of the recipe")
         correctors.append(Corrector(regression, members))
@@ -309,16 +306,3 @@ def network_of(recipe: Recipe, n_features: int) -> RecurrentNetwork:
 def _on_line(regression: Array, x: Array) -> tuple[Array, Array]:
     answers = x @ regression[:, 1:].T + regression[:, 0]
     return answers[..., 0], answers[..., 1]
-
-
-def _plan(recipe: Recipe, warm: bool) -> TrainingPlan:
-    guidance = recipe.guidance
-    return TrainingPlan(
-        recipe.warm_epochs if warm else guidance.epochs,
-        guidance.batch_size,
-        recipe.warm_learning_rate if warm else guidance.learning_rate,
-        optimizer=Adam(weight_decay=recipe.weight_decay),
-        schedule=Warmup(WARMUP_SHARE, Cosine()),
-        loss=logistic_crps,
-        clip_norm=recipe.clip_norm,
-    )

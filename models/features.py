@@ -147,23 +147,17 @@ class Features:
             "persistence": self.persistence,
             "tmin_slope": self.tmin_slope,
             "rain": self.rain,
-            **{
-                name: {"mean": c.mean, "spread": c.spread, "trend": c.trend, "origin": str(c.origin)}
-                for name, c in (("tmax", self.tmax), ("tmin", self.tmin))
-            },
+            "tmax": self.tmax.to_state(),
+            "tmin": self.tmin.to_state(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Features":
         """Build what `to_state` described."""
-        tmax, tmin = (
-            Climatology(c["mean"], c["spread"], c["trend"], np.datetime64(c["origin"], "D"))
-            for c in (state["tmax"], state["tmin"])
-        )
         return cls(
             tuple(state["columns"]),
-            tmax,
-            tmin,
+            Climatology.from_state(state["tmax"]),
+            Climatology.from_state(state["tmin"]),
             state["seen"],
             state["persistence"],
             state["tmin_slope"],

@@ -11,7 +11,7 @@ import numpy as np
 from models.climatology import YEAR
 from models.features import Features
 from models.forecast import Forecast, missing_values
-from models.intervals import MONTHS, PROBABILITIES, Distribution, SeasonalErrors
+from models.intervals import PROBABILITIES, Distribution, SeasonalErrors
 from models.nn import Array, Epoch, Parameters, RecurrentNetwork, TrainingPlan, logistic_crps, predict_rows, train
 from models.nn.optimizers import Adam
 from models.nn.schedules import Cosine, Warmup
@@ -100,6 +100,19 @@ class Examples:
         return cls(features, scaler, _scaled(raw, scaler), target)
 
 
+def training_plan(recipe: Recipe, epochs: int, batch_size: int, learning_rate: float) -> TrainingPlan:
+    """Return how networks are trained that answer a place and the logarithm of a width."""
+    return TrainingPlan(
+        epochs,
+        batch_size,
+        learning_rate,
+        optimizer=Adam(weight_decay=recipe.weight_decay),
+        schedule=Warmup(WARMUP_SHARE, Cosine()),
+        loss=logistic_crps,
+        clip_norm=recipe.clip_norm,
+    )
+
+
 def trained_members(
     x: Array,
     target: Array,
@@ -110,15 +123,7 @@ def trained_members(
 ) -> Parameters:
     """Train the recipe's networks on `Examples`, and return the parameters of all: "member0.layer0.W", ..."""
     network = _network(recipe, x.shape[2])
-    plan = TrainingPlan(
-        recipe.epochs,
-        recipe.batch_size,
-        recipe.learning_rate,
-        optimizer=Adam(weight_decay=recipe.weight_decay),
-        schedule=Warmup(WARMUP_SHARE, Cosine()),
-        loss=logistic_crps,
-        clip_norm=recipe.clip_norm,
-    )
+    plan = training_plan(recipe, recipe.epochs, recipe.batch_size, recipe.learning_rate)
     weights = Parameters()
     for member in range(recipe.members):
         rng = np.random.default_rng([seed, member])
@@ -356,11 +361,7 @@ class Forecaster:
     @cached_property
     def members(self) -> Sequence[Parameters]:
         """The parameters of each network."""
-        prefixes = [f"member{member}." for member in range(self.recipe.members)]
-        return [
-            {name.removeprefix(prefix): value for name, value in self.weights.items() if name.startswith(prefix)}
-            for prefix in prefixes
-        ]
+        return [parameters_of(self.weights, f"member{member}.") for member in range(self.recipe.members)]
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays, plain values and the scaler; no class of this project."""
@@ -417,13 +418,16 @@ class Forecaster:
         numbers += [number for c in (features.tmax, features.tmin) for number in (c.mean, c.spread, c.trend)]
         if not all(np.isfinite(number).all() for number in numbers):
             raise ValueError("the model holds values that are not finite numbers")
-        quantiles = odds.errors.quantiles
-        if quantiles.shape != (MONTHS, len(PROBABILITIES)) or (np.diff(quantiles) < 0).any():
-            raise ValueError("the model's error quantiles do not ascend")
+        odds.errors.check()
         if not self.scaler.mean_.shape == self.scaler.scale_.shape == (features.n,):
             raise ValueError("the model's scaler is not that of its features")
         if odds.widening.shape != (len(COLUMNS), 2) or not np.isin(features.seen, YEAR).all() or not features.seen.size:
             raise ValueError("the model's odds or features are not those of a training")
+
+
+def parameters_of(weights: Parameters, prefix: str) -> Parameters:
+    """Return the parameters of one network of several, whose names have a prefix."""
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
 def _network(recipe: Recipe, n_features: int) -> RecurrentNetwork:

@@ -117,11 +117,10 @@ class GuidanceFeatures:
 
     def to_state(self) -> dict[str, Any]:
         """Return arrays and plain values."""
-        c = self.normal
         return {
             "predictors": list(self.predictors),
             "columns": list(self.columns),
-            "normal": {"mean": c.mean, "spread": c.spread, "trend": c.trend, "origin": str(c.origin)},
+            "normal": self.normal.to_state(),
             "bias": dict(self.bias),
             "typical": self.typical,
         }
@@ -129,8 +128,7 @@ class GuidanceFeatures:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "GuidanceFeatures":
         """Build what `to_state` described."""
-        c = state["normal"]
-        normal = Climatology(c["mean"], c["spread"], c["trend"], np.datetime64(c["origin"], "D"))
+        normal = Climatology.from_state(state["normal"])
         return cls(tuple(state["predictors"]), tuple(state["columns"]), normal, dict(state["bias"]), state["typical"])
 
 

@@ -12,7 +12,7 @@ from models.forecast import Forecast, SequenceError, missing_values
 from models.forecaster import FORMAT as STATION_ONLY_FORMAT
 from models.forecaster import LOGISTIC, Forecaster, Scaler
 from models.guidance import GuidanceFeatures
-from models.intervals import MONTHS, PROBABILITIES, Distribution, SeasonalErrors
+from models.intervals import PROBABILITIES, Distribution, SeasonalErrors
 from models.nn import Array, Epoch
 from models.predictors import guided, predictor
 from models.recipe import Recipe
@@ -333,9 +333,7 @@ class Guided:
         numbers += [features.normal.mean, features.normal.spread, features.normal.trend]
         if not all(np.isfinite(number).all() for number in numbers):
             raise ValueError("the model holds values that are not finite numbers")
-        quantiles = self.errors.quantiles
-        if quantiles.shape != (MONTHS, len(PROBABILITIES)) or (np.diff(quantiles) < 0).any():
-            raise ValueError("the model's error quantiles do not ascend")
+        self.errors.check()
         if (
             not self.scaler.mean_.shape == self.scaler.scale_.shape == (n,)
             or self.widening.shape != (len(WITHOUT),)

@@ -98,6 +98,11 @@ class SeasonalErrors:
             table[month] = weight * _conformal(near) + (1 - weight) * year if len(near) else year
         return cls(table, len(errors))
 
+    def check(self) -> None:
+        """Raise a ValueError where these cannot have come from errors."""
+        if self.quantiles.shape != (MONTHS, len(PROBABILITIES)) or (np.diff(self.quantiles) < 0).any():
+            raise ValueError("the model's error quantiles do not ascend")
+
     def on(self, dates: Array) -> Array:
         """Return the quantiles (n, 199) of each date (n,), between those of the two twelfths of the year around it."""
         position = day_of_year(dates) / YEAR * MONTHS - 0.5

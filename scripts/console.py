@@ -71,15 +71,15 @@ def reading_options(command: F) -> F:
     return command
 
 
-def data_options(default: Path | None = None) -> Callable[[F], F]:
+def data_options(command: F) -> F:
     """Add the options that name a record and say how to read it."""
     data = click.option(
         "--data",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        **({"default": default} if default else {"required": True}),
-        help="The station's record." + (" Default: the embedded station." if default else ""),
+        required=True,
+        help="The station's record.",
     )
-    return lambda command: data(reading_options(command))
+    return data(reading_options(command))
 
 
 def store_option(command: F) -> F:

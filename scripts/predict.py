@@ -23,7 +23,7 @@ LEVELS = (0.8, 0.9)
 
 
 @click.command(cls=Command)
-@data_options()
+@data_options
 @click.option("--station", help="Whose champion. Default: the file's own name.")
 @guidance_option
 @click.option("--every-day", is_flag=True, help="One forecast for each day of the record, not only the last.")

@@ -279,9 +279,7 @@ def test_a_champion_of_few_days_is_followed_by_others():
 
 def test_further_predictors_without_guidance_are_refused(days):
     windy = replace(days, predictors={"wind": days.predictors["wind"]})
-    with pytest.raises(
-        PredictorError, match="wind: further predictors help to correct guidance"
-    ):
+    with pytest.raises(PredictorError, match="wind: further predictors help to correct guidance"):
         learn("hill", windy, msgspec.structs.replace(QUICK, predictors=["wind"]))
     everything = msgspec.structs.replace(QUICK, predictors=["all"])
     assert isinstance(learn("hill", windy, everything).forecaster, Forecaster)
