@@ -1,27 +1,27 @@
-# One image serves and retrains. Build: docker build -t tmax-tomorrow . (with --build-arg EXTRA=dask or ray: also as a
-# worker of such a cluster)
+# One image serves and retrains. Build: docker build -t tmax-tomorrow . (with --build-arg LIST=dask it is also a worker of
+# a Dask cluster)
 
-# The whole image, because it has a C compiler.
+# The full image has a C compiler.
 FROM python:3.13 AS build
-ARG EXTRA=train
+ARG LIST=train
 WORKDIR /opt/tmax
-COPY requirements-$EXTRA.txt Makefile ./
+COPY requirements/$LIST.txt Makefile ./
 RUN python -m venv .venv \
- && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-$EXTRA.txt
+ && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r $LIST.txt
 COPY models models
-RUN make models/nn/steps.so
+RUN make models/nn/steps.sha256
 
 FROM python:3.13-slim
-# The environment keeps its path: its scripts name it.
+# The environment keeps its path, which its scripts contain.
 WORKDIR /opt/tmax
 COPY --from=build /opt/tmax/.venv .venv
 COPY gunicorn.conf.py ./
 COPY models models
-COPY --from=build /opt/tmax/models/nn/steps.so models/nn/
+COPY --from=build /opt/tmax/models/nn/steps.so /opt/tmax/models/nn/steps.sha256 models/nn/
 COPY app app
 COPY scripts scripts
 COPY data data
-# The store is a volume of the user who serves; nothing else is ever written, so the root filesystem may be read-only.
+# The store is a volume owned by the serving user. Nothing else is written: the root filesystem may be read-only.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin tmax \
  && install -d -o tmax -g tmax /store
 USER 10001

@@ -1,4 +1,4 @@
-"""The table of ``TMAX_...``: every setting of the service, its default and what it is for."""
+"""The settings of the service: every ``TMAX_...`` variable, its default and its purpose."""
 
 import os
 from collections.abc import Mapping
@@ -8,30 +8,20 @@ from typing import Any
 
 
 class SettingsError(ValueError):
-    """A setting has a value that it cannot have."""
+    """A setting has an invalid value."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a setting: ``store`` is read from ``TMAX_STORE``, and so on."""
+    """One field per setting: ``store`` is read from ``TMAX_STORE``, and so on."""
 
-    store: Path = field(
-        default=Path("store"),
-        metadata={"purpose": "Folder of the trained models, relative to where the program is started."},
-    )
+    store: Path = field(default=Path("store"), metadata={"purpose": "Model store, relative to the working directory."})
     workers: int = field(default=2, metadata={"purpose": "Processes that answer requests."})
-    max_body_bytes: int = field(
-        default=2 * 1024 * 1024, metadata={"purpose": "A larger request body is refused with 413."}
-    )
+    max_body_bytes: int = field(default=2 * 1024 * 1024, metadata={"purpose": "Larger bodies are refused with 413."})
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings; an empty value is as good as none.
-
-        Raises
-        ------
-        SettingsError : names the variable and what it must be
-        """
+        """Read the settings; an empty value counts as unset. Raises SettingsError where a value is invalid."""
         given = {f.name: environ.get(variable(f.name), "") for f in fields(cls)}
         return cls(**{f.name: _parse(f.name, given[f.name], type(f.default)) for f in fields(cls) if given[f.name]})
 
@@ -42,9 +32,9 @@ def variable(name: str) -> str:
 
 
 def markdown_table() -> str:
-    """Return the settings as the table that stands in ``docs/operations.md``."""
+    """Return the table of settings for ``docs/operations.md``."""
     rows = [f"| `{variable(f.name)}` | `{f.default}` | {f.metadata['purpose']} |" for f in fields(Settings)]
-    return "\n".join(["| variable | default | what it is for |", "| --- | --- | --- |", *rows])
+    return "\n".join(["| variable | default | purpose |", "| --- | --- | --- |", *rows])
 
 
 def _parse(name: str, text: str, kind: type) -> Any:

@@ -1,1 +1,1 @@
-"""The operator's doors: parse, call the application, print, exit."""
+"""Command-line scripts, one file per command: parse, call the application, print, exit."""

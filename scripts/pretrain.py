@@ -1,4 +1,4 @@
-"""Learn from many stations where the networks of each of them begin."""
+"""Pretrain on many stations, to give initial weights to the networks of each."""
 
 from pathlib import Path
 
@@ -6,42 +6,34 @@ import click
 import numpy as np
 
 from app.readers import read_record
-from app.starts import start_name, write_start
-from models.backtest import MIN_ROWS, TRAINING_SHARE
-from models.forecaster import Examples, trained_members
-from models.quality import set_aside_the_doubtful
+from app.training.pretrained import pretrained_file, write_weights
+from models.forecast.climatology import DAYS_PER_YEAR
+from models.forecast.networks import TrainingSet, train_members
 from models.recipe import Recipe
-from models.sequence import usable_rows
-from models.station_days import StationDays, Units
-from scripts.console import Command, messages
-from scripts.recipes import Epochs, cell_option, files_options, output_option, read_recipe, recipe_option, seed_option
+from models.record.columns import Units
+from models.record.days import StationDays
+from models.record.quality import set_aside_suspect
+from models.record.split import MIN_ROWS, TRAINING_SHARE, usable_rows
+from scripts.cli import options
+from scripts.cli.console import Command, messages
+from scripts.cli.progress import TrainingProgress
 
-DAYS_A_YEAR = 365.25
+SHARE, YEARS = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, min_open=True)
 
 
 @click.command(cls=Command)
-@files_options
-@output_option("--out", "NumPy archive (.npz) of the weights.", required=True)
+@options.files
+@options.output_file("--out", "NumPy archive (.npz) of the weights.", required=True)
+@click.option("--years", type=YEARS, default=30, show_default=True, help="Last years of each record to use.")
 @click.option(
-    "--share",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=TRAINING_SHARE,
-    show_default=True,
-    help="Share of the days of each record to learn from, the earliest of them.",
-)
-@click.option(
-    "--years",
-    type=click.FloatRange(0, min_open=True),
-    default=30,
-    show_default=True,
-    help="How much of the end of each record these days are a share of.",
+    "--share", type=SHARE, default=TRAINING_SHARE, show_default=True, help="Earliest share of these years to train on."
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Passes over all stations.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Rows of a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Default: the recipe's.")
-@recipe_option
-@cell_option
-@seed_option
+@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Rows per step.")
+@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Default: that of the recipe.")
+@options.recipe_file
+@options.cell
+@options.seed
 def pretrain(
     files: list[Path],
     record_format: str,
@@ -56,49 +48,44 @@ def pretrain(
     cell: str | None,
     seed: int,
 ) -> None:
-    """Train the recipe's networks on the earlier days of all FILEs at once, from random weights.
+    """Train the recipe's networks on the earlier days of all FILEs together, from random weights.
 
-    The later days of each record are not looked at, so that they can show what such a start is worth.
+    The later days of each record are held out, so that the weights can be evaluated on them.
     """
-    if out.resolve() in {path.resolve() for path in files}:
-        raise click.UsageError("--out is one of the records")
+    options.check_outputs((out,), files)
     overrides = {"cell": cell, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    recipe = read_recipe(recipe_file, overrides)
+    recipe = options.read_recipe(recipe_file, overrides)
     if recipe.layers > 1:
-        raise click.UsageError("networks of more than one layer begin at random")
-    examples = []
+        raise click.UsageError(f"only networks of one layer can be pretrained; the recipe has {recipe.layers}")
+    sets = []
     for path in files:
         days = earlier_days(read_record(path, record_format, units).days, years, share)
-        examples.append(station_examples(path, days, recipe))
-        messages.print(f"{path}: {len(examples[-1].x)} days of {days.first} to {days.last}")
-    x, target = (np.concatenate([getattr(e, name) for e in examples]) for name in ("x", "target"))
-    del examples  # as large as the windows themselves
-    with Epochs(f"{len(files)} stations", [recipe.epochs] * recipe.members) as progress:
-        weights = trained_members(x, target, recipe, seed, progress.show)
-    write_start(out, weights)
-    messages.print(f"{out}: learned from {len(x)} days; training begins there if it is data/{start_name(recipe)}")
+        sets.append(training_set(path, days, recipe))
+        messages.print(f"{path}: {len(sets[-1].x)} training rows, {days.first} to {days.last}")
+    x, target = (np.concatenate([getattr(one, name) for one in sets]) for name in ("x", "target"))
+    del sets  # as large as x and target
+    with TrainingProgress(f"{len(files)} stations", recipe.members) as progress:
+        weights = train_members(x, target, recipe, seed, progress.show)
+    write_weights(out, weights)
+    used_as = f"data/{pretrained_file(recipe).name}"
+    messages.print(f"{out}: trained on {len(x)} rows; to use it for initial weights, save it as {used_as}")
 
 
 def earlier_days(days: StationDays, years: float, share: float) -> StationDays:
-    """Return the first ``share`` of the last ``years``: by the calendar, or by what was observed, whichever is less."""
-    recent = days.part(max(0, len(days) - round(years * DAYS_A_YEAR)), len(days))
+    """Return the first ``share`` of the last ``years``, of calendar days or of observed days, whichever ends first."""
+    recent = days.part(max(0, len(days) - round(years * DAYS_PER_YEAR)), len(days))
     observed = np.flatnonzero(~np.isnan(recent.values).all(axis=1))
     cut = np.append(observed, len(recent))[int(share * len(observed))]
     return recent.part(0, min(int(share * len(recent)), int(cut)))
 
 
-def station_examples(path: Path, days: StationDays, recipe: Recipe) -> Examples:
-    """Return what a station has to learn from.
-
-    Raises
-    ------
-    ValueError : where it is too little
-    """
-    believed = set_aside_the_doubtful(days)[0] if len(days) else days
+def training_set(path: Path, days: StationDays, recipe: Recipe) -> TrainingSet:
+    """Return the training set of a station. Raises ValueError where it has too few rows."""
+    believed = set_aside_suspect(days)[0] if len(days) else days
     rows = usable_rows(believed, recipe)
     if len(rows) < MIN_ROWS:
-        raise ValueError(f"{path}: {len(rows)} usable days are too few: at least {MIN_ROWS} are needed")
-    return Examples.of(believed, rows, recipe)
+        raise ValueError(f"{path}: too few usable days: {len(rows)}, at least {MIN_ROWS} are needed")
+    return TrainingSet.of(believed, rows, recipe)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train a station's model and make it the champion."""
+"""Train and promote the models of one or more stations."""
 
 import math
 from functools import partial
@@ -7,40 +7,31 @@ from pathlib import Path
 import click
 import numpy as np
 
-from app.pooling import NothingPooled, Together, keep_pooled, kept_pooled, learn_together
 from app.readers import Record, read_record, station_name
 from app.store import Store
-from app.training import train_station
-from models.backtest import TRAINING_SHARE, teaching_rows
-from models.guided import MIN_GUIDED
-from models.predictors import is_guidance
+from app.training.outcomes import one_line
+from app.training.shared import StoredCorrector, fit_shared, load_shared, store_shared
+from app.training.train import Training, train_station
+from models.forecast.guidance.guided import GuidedForecaster
 from models.recipe import Recipe
-from models.station_days import Units
-from scripts.console import Command, messages, output, store_option
-from scripts.recipes import (
-    Epochs,
-    files_options,
-    guidance_folder_option,
-    guidance_of,
-    networks_of,
-    pool_option,
-    recipe_options,
-)
-from scripts.tables import calibration_table, score_table, season_table
+from models.record.columns import Units, is_guidance
+from models.record.split import MIN_GUIDANCE_ROWS, TRAINING_SHARE
+from models.verification.trial import n_networks
+from scripts.cli import options
+from scripts.cli.console import Command, messages, output
+from scripts.cli.progress import TrainingProgress
+from scripts.cli.tables import calibration_table, score_table, season_table
 
-EMBEDDED = Path(__file__).parent.parent / "data" / "seattle.csv"
-
-# Set-aside values named on the terminal; the manifest has them all.
-NAMED = 3
+SHOWN = 3  # set-aside values that are printed; the manifest has all of them
 
 
 @click.command(cls=Command)
-@partial(files_options, default=EMBEDDED)
-@click.option("--station", help="Name of the station. Default: the file's own.")
-@guidance_folder_option
-@pool_option
-@recipe_options
-@store_option
+@partial(options.files, default=options.EMBEDDED)
+@click.option("--station", help="Station name. Default: the name of the file.")
+@options.guidance
+@options.pool
+@options.recipe
+@options.store
 def train(
     files: list[Path],
     record_format: str,
@@ -52,73 +43,82 @@ def train(
     seed: int,
     store: Store,
 ) -> None:
-    """Train a station's model on its record, print its scores, and make it the champion.
+    """Train a model on the record of each station, print its scores, and promote it to champion.
 
-    Of several records each makes a model. With --pool they are learned from together first, where there is guidance;
-    a single one begins with what the store has of an earlier --pool.
+    With --pool, a shared corrector of guidance is fitted to all records first; a single record uses the stored one.
     """
-    if EMBEDDED in files and units != "metric":
-        raise click.UsageError("the embedded station is metric; --units goes with --data")
+    if options.EMBEDDED in files and units != "metric":
+        raise click.UsageError("the embedded station is metric: leave --units out, or give a record with --data")
     if station and len(files) > 1:
-        raise click.UsageError("--station names one station, and there are several records")
-    guided_by = guidance_of(guidance, files)
+        raise click.UsageError(f"--station is one name for {len(files)} records: leave it out")
+    guidance_files = options.guidance_by_station(guidance, files)
     records = {
         station or station_name(path): read_record(
-            path, record_format, units, recipe.predictors, guided_by.get(station_name(path))
+            path, record_format, units, recipe.predictors, guidance_files.get(station_name(path))
         )
         for path in files
     }
     if len(records) < len(files):
-        raise click.UsageError("two records are of a station of one name: rename one of them")
+        raise click.UsageError("two records have the same station name: rename one of them")
     for name in records:
-        store.check_writable(name)
-    together = None
-    if pool:
-        together = together_of(store, list(records.values()), recipe, seed)
+        store.station(name).check_writable()
+    shared = shared_corrector(store, list(records.values()), recipe, seed) if pool else None
+    failed = False
     for name, record in records.items():
-        train_one(name, record, recipe, seed, store, together)
-
-
-def together_of(store: Store, records: list[Record], recipe: Recipe, seed: int) -> Together | None:
-    """Learn from several records together; for a single one, return what was learned before, if anything was."""
-    if len(records) == 1:
         try:
-            return kept_pooled(store)
-        except NothingPooled as error:
-            messages.print(f"by itself: {error}")
-            return None
-    together = keep_pooled(store, learn_together(records, recipe, seed), records, seed)
-    messages.print(f"learned from {together.pooled.n} days of {together.pooled.stations} stations together")
-    return together
+            train_one(name, record, recipe, seed, store, shared)
+        except (ValueError, ArithmeticError, MemoryError, OSError) as error:  # the others are still trained
+            reason = one_line(error) or type(error).__name__
+            messages.print(f"Error: {name}: {reason.removeprefix(f'{name}: ')}")
+            failed = True
+    if failed:
+        raise SystemExit(1)
 
 
-def train_one(name: str, record: Record, recipe: Recipe, seed: int, store: Store, together: Together | None) -> None:
+def shared_corrector(store: Store, records: list[Record], recipe: Recipe, seed: int) -> StoredCorrector | None:
+    """Fit a shared corrector to several records and store it; for a single record return the stored one, if any."""
+    if len(records) == 1:
+        stored = load_shared(store)
+        if stored is None:
+            messages.print("no shared corrector in the store; training this station alone")
+        return stored
+    stored = store_shared(store, fit_shared(records, recipe, seed), records, seed)
+    messages.print(f"shared corrector fitted to {stored.corrector.n} days of {stored.corrector.stations} stations")
+    return stored
+
+
+def train_one(
+    name: str, record: Record, recipe: Recipe, seed: int, store: Store, shared: StoredCorrector | None
+) -> None:
     """Train, score and promote the model of one station."""
-    for predictor, column in record.days.predictors.items():
-        messages.print(f"{name}: {predictor} is known on {np.isfinite(column).sum()} of {len(column)} days")
-    if record.days.predictors and not any(map(is_guidance, record.days.predictors)):
-        messages.print(f"{name}: they are not used, as there is no guidance that they could help to correct")
-    guided = bool(len(teaching_rows(record.days)))
-    if record.days.predictors and not guided and any(map(is_guidance, record.days.predictors)):
-        least = math.ceil(MIN_GUIDED / TRAINING_SHARE)
-        messages.print(f"{name}: guidance is not used yet: {least} days are needed that have it, and tmax on both days")
-    if guided and together and not together.pooled.fits(tuple(record.days.predictors), recipe):
-        predictors = ", ".join(together.pooled.predictors)
+    days = record.days
+    for predictor, series in days.predictors.items():
+        messages.print(f"{name}: {predictor} is available on {np.isfinite(series).sum()} of {len(series)} days")
+    with TrainingProgress(name, n_networks(days, recipe)) as progress:
+        training = train_station(name, record, recipe, seed, shared, progress.show)
+    guided = isinstance(training.model, GuidedForecaster)
+    if any(map(is_guidance, days.predictors)) and not guided:
+        least = math.ceil(MIN_GUIDANCE_ROWS / TRAINING_SHARE)
         messages.print(
-            f"{name} begins by itself: what was learned together is of other predictors ({predictors}) or networks"
+            f"{name}: guidance is not used yet: it needs {least} days with guidance, tmax, and tmax on the next day"
         )
-        together = None
-    with Epochs(name, networks_of(recipe, guided, together is not None)) as epochs:
-        trained = train_station(name, record, recipe, seed, epochs.show, together)
-    for table in (score_table(trained.manifest), season_table(trained.manifest), calibration_table(trained.learned)):
-        output.print(table)
-    set_aside = trained.manifest.set_aside
-    if set_aside:
-        shown = "; ".join(f"{s.column} of {s.date}: {s.value:g}, {s.reason}" for s in set_aside[:NAMED])
-        more = " ..." if len(set_aside) > NAMED else ""
-        messages.print(f"set aside {len(set_aside)}: {shown}{more}")
-    version = trained.publish_and_promote(store, reason="scripts.train")
+    if shared and not training.manifest.shared_corrector:
+        why = "does not match its predictors or recipe" if guided else "needs more guidance than it has"
+        messages.print(f"{name}: trained alone: the shared corrector {why}")
+    report(training)
+    version = training.promote_in(store, reason="scripts.train")
     messages.print(f"{name}: {version} is the champion in {store.root}")
+
+
+def report(training: Training) -> None:
+    """Print the scores and calibration of a trained station, and its first set-aside values."""
+    output.print(score_table(training.manifest))
+    output.print(season_table(training.manifest))
+    output.print(calibration_table(training.trial.comparison, training.model))
+    if set_aside := training.manifest.set_aside:
+        shown = "; ".join(f"{s.column} of {s.date}: {s.value:g}, {s.reason}" for s in set_aside[:SHOWN])
+        more = "; ... (all are in the manifest)" if len(set_aside) > SHOWN else ""
+        messages.print(f"set aside {len(set_aside)} values or runs of values: {shown}{more}")
 
 
 if __name__ == "__main__":

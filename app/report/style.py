@@ -1,16 +1,14 @@
-"""How the figures look; their colours are those of Okabe and Ito, which people who are colour-blind can tell apart.
+"""Style of the figures, in a palette that colour-blind readers can tell apart.
 
-References
-----------
-Okabe and Ito (2008), Color universal design: how to make figures and presentations that are friendly to colorblind
-people.
+Reference: Okabe and Ito (2008), Color universal design: how to make figures and presentations that are friendly to
+colorblind people.
 """
 
 from typing import Any
 
 import plotly.graph_objects as go
 
-from models.verification import Verification
+from models.verification.comparison import Comparison
 
 INK, MUTED, LINE, PAPER = "#1f2328", "#5b6570", "#d9dee3", "#ffffff"
 MODEL, PERSISTENCE, CLIMATOLOGY = "#0072b2", "#e69f00", "#009e73"
@@ -20,22 +18,22 @@ BASELINES = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY, "guidance":
 FEW, SOME, MANY = "#d6e8f5", "#4a96cb", "#08305a"  # days in a cell
 MODEL_RANGE, CHANCE = "rgba(0, 114, 178, 0.25)", "rgba(128, 136, 144, 0.30)"
 
-# What replaces a colour where the reader's screen is dark; the others are bright enough.
+# Replacements on a dark screen; the other colours are bright enough.
 DARK = {INK: "#e6e8ea", MUTED: "#9aa4ae", LINE: "#3a4149", PAPER: "#1b1f24"}
 DARK |= {MODEL: "#4aa8e0", FEW: "#1d3c55", MANY: "#d6ecfb"}
 
 
-def colours(verification: Verification) -> dict[str, str]:
-    """Return a colour for each forecaster; the baselines have theirs on every page."""
-    known = {name: colour for name, colour in BASELINES.items() if name in verification.quantiles}
-    known |= {verification.model: MODEL}
-    others = [name for name in verification.quantiles if name not in known]
+def colours(comparison: Comparison) -> dict[str, str]:
+    """Return a colour for each forecaster; those of the baselines are the same on every page."""
+    known = {name: colour for name, colour in BASELINES.items() if name in comparison.quantiles}
+    known |= {comparison.model: MODEL}
+    others = [name for name in comparison.quantiles if name not in known]
     free = [colour for colour in OTHERS if colour not in known.values()]
     return known | {name: free[i % len(free)] for i, name in enumerate(others)}
 
 
 def empty_plot(y_title: str, x_title: str, **layout: Any) -> go.Figure:
-    """Return an empty plot in the style of the page; it cannot be dragged, so that a finger on it scrolls the page."""
+    """Return an empty plot in the page's style; dragging is off, so that touch scrolls the page."""
     axis = {"gridcolor": LINE, "zerolinecolor": MUTED, "zeroline": False, "fixedrange": True, "automargin": True}
     return go.Figure(
         layout={
@@ -55,6 +53,17 @@ def empty_plot(y_title: str, x_title: str, **layout: Any) -> go.Figure:
 
 
 def make_square(plot: go.Figure, ends: list[float]) -> None:
-    """Give both axes one scale, so that the diagonal is one."""
+    """Give both axes the same range and scale."""
     plot.update_xaxes(range=ends, constrain="domain", showgrid=True)
     plot.update_yaxes(range=ends, constrain="domain", scaleanchor="x")
+
+
+def add_diagonal(plot: go.Figure, ends: list[float]) -> None:
+    """Draw the line y = x."""
+    line = {"color": MUTED, "width": 1}
+    plot.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+
+
+def percentages(shares: Any) -> list[float]:
+    """Return shares as percentages with two decimals."""
+    return [round(100 * float(share), 2) for share in shares]

@@ -1,171 +1,127 @@
-"""The tables of a backtest: a row for each score, a column for each forecaster or season."""
+"""Tables of the backtest report."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
-from models import scores
-from models.intervals import PROBABILITIES
-from models.nn import Array
-from models.verification import REFERENCES, Verification
+from markupsafe import Markup
+
+from models.verification.comparison import MISSED, REFERENCES, WITHIN, Comparison, Scores
+
+# Column headings, and rows that begin with their label.
+Table: TypeAlias = tuple[list[str], list[list[str]]]
 
 
-@dataclass(frozen=True)
-class Score:
-    """A row of a score table.
-
-    Attributes
-    ----------
-    label : what it is called on the page
-    of : (verification, forecaster's name) -> its value
-    show : value -> text
-    miss : value -> how far from the best possible; None where none is best by itself
-    """
+class Row(NamedTuple):
+    """A row of a score table."""
 
     label: str
-    of: Callable[[Verification, str], float]
-    show: Callable[[float], str]
-    miss: Callable[[float], float] | None = None
+    of: Callable[[Scores], float]  # scores -> value
+    show: Callable[[float], str]  # value -> text
+    miss: Callable[[float], float]  # value -> distance from the ideal value; smaller is better
 
 
 def degrees(value: float) -> str:
-    """Return a temperature difference, without its unit, which the row's label has."""
+    """Format a temperature difference; its unit is in the label."""
     return f"{value:z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def signed(value: float) -> str:
-    """Return a temperature difference that may be on either side of 0."""
+    """Format a temperature difference with its sign."""
     return f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}").replace("+0.00", "0.00")
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage."""
+    """Format a share as a percentage."""
     return f"{100 * value:z.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
-def mean_absolute_error(verification: Verification, name: str) -> float:
-    """Mean absolute error of a forecaster, degC."""
-    return scores.mean_absolute_error(verification.points[name], verification.observed)
-
-
-def skill(reference: str) -> Callable[[Verification, str], float]:
-    """Return the score: the share of the reference's mean absolute error that a forecaster saves."""
-    return lambda v, name: scores.skill(mean_absolute_error(v, name), mean_absolute_error(v, reference))
-
-
-def coverage(level: float) -> Callable[[Verification, str], float]:
-    """Return the score: the share of days within the central range of ``level``."""
-    return lambda v, name: scores.coverage(*v.interval(name, level), v.observed)
-
-
-def crps(verification: Verification, name: str) -> float:
-    """Continuous ranked probability score of a forecaster, degC."""
-    return scores.crps_from_quantiles(verification.quantiles[name], PROBABILITIES, verification.observed)
-
-
-def mean_width(verification: Verification, name: str) -> float:
-    """Mean width of the 80 % range, degC."""
-    low, high = verification.interval(name, 0.8)
+def mean_width(comparison: Comparison, name: str) -> float:
+    """Return the mean width of the 80 % interval, degC."""
+    low, high = comparison.interval(name, 0.8)
     return float((high - low).mean())
 
 
-def within(limit: float) -> Callable[[Verification, str], float]:
-    """Return the score: the share of days forecast within ``limit``, degC."""
-    return lambda v, name: scores.share_within(v.points[name], v.observed, limit)
-
-
-def _of_points(score: Callable[[Array, Array], float]) -> Callable[[Verification, str], float]:
-    return lambda v, name: score(v.points[name], v.observed)
-
-
-def _less(value: float) -> float:
+def _small(value: float) -> float:
     return value
 
 
-def _more(value: float) -> float:
+def _large(value: float) -> float:
     return -value
 
 
-_POINT_SCORES = (
-    Score("MAE, °C", mean_absolute_error, degrees, _less),
-    Score("RMSE, °C", _of_points(scores.root_mean_squared_error), degrees, _less),
-    Score("Bias, °C", _of_points(scores.bias), signed, abs),
-    Score("Standard deviation of errors, °C", _of_points(scores.error_standard_deviation), degrees, _less),
-)
-_OTHER_SCORES = (
-    Score("Within 1 °C", within(1.0), percent, _more),
-    Score("Within 2 °C", within(2.0), percent, _more),
-    Score("Within 3 °C", within(3.0), percent, _more),
-    Score("Missed by 5 °C or more", lambda v, n: scores.share_missed_by(v.points[n], v.observed, 5.0), percent, _less),
-    Score("CRPS, °C", crps, degrees, _less),
-    Score("80 % range: coverage", coverage(0.8), percent, lambda value: abs(value - 0.8)),
-    Score("90 % range: coverage", coverage(0.9), percent, lambda value: abs(value - 0.9)),
-    Score("80 % range: mean width, °C", mean_width, degrees),
-)
+def _within(index: int) -> Row:
+    return Row(f"Within {WITHIN[index]:g} °C", lambda scores: scores.within[index], percent, _large)
 
 
-def scores_of(verification: Verification) -> tuple[Score, ...]:
-    """Return the rows of its score tables: of the skills, those against what there is."""
-    skills = (Score(f"Skill against {name}", skill(name), percent, _more) for name in verification.references)
-    return (*_POINT_SCORES, *skills, *_OTHER_SCORES)
+def _skill(reference: str) -> Row:
+    return Row(f"Skill against {reference}", lambda scores: scores.skills[reference], percent, _large)
 
 
-def score_table(verification: Verification) -> str:
-    """Return the table of every forecaster's scores; the best of each row is bold."""
-    names = list(verification.quantiles)
-    return table(
-        ["Score", *map(escape, names)], [_row(score, verification, names) for score in scores_of(verification)]
+def score_rows(references: tuple[str, ...]) -> tuple[Row, ...]:
+    """Return the rows of a score table, with the skills against ``references``."""
+    return (
+        Row("MAE, °C", lambda scores: scores.mae, degrees, _small),
+        Row("RMSE, °C", lambda scores: scores.rmse, degrees, _small),
+        Row("Bias, °C", lambda scores: scores.bias, signed, abs),
+        Row("Standard deviation of errors, °C", lambda scores: scores.standard_deviation, degrees, _small),
+        *map(_skill, references),
+        *map(_within, range(len(WITHIN))),
+        Row(f"Errors of {MISSED:g} °C or more", lambda scores: scores.missed, percent, _small),
+        Row("CRPS, °C", lambda scores: scores.crps, degrees, _small),
+        Row("80 % interval: coverage", lambda scores: scores.coverage_80, percent, lambda value: abs(value - 0.8)),
+        Row("90 % interval: coverage", lambda scores: scores.coverage_90, percent, lambda value: abs(value - 0.9)),
     )
 
 
-def season_table(verification: Verification) -> str:
-    """Return the table of the model's scores over all days, and in each season that has any."""
-    parts = {"All days": verification, **verification.seasons()}
-    rows = [
-        [score.label, *(score.show(score.of(v, v.model)) for v in parts.values())] for score in scores_of(verification)
-    ]
-    days = ["Days", *(f"{len(v.issued):,}" for v in parts.values())]
-    return table(["Score", *parts], [days, *rows])
+def score_table(comparison: Comparison) -> Table:
+    """Return the scores of every forecaster; the best in each row are bold."""
+    scores = comparison.scores()
+    rows = [_with_best(row, list(scores.values())) for row in score_rows(comparison.references)]
+    rows.append(_widths([(comparison, name) for name in scores]))
+    return ["Score", *scores], rows
 
 
-def overview(verifications: list[Verification]) -> str:
-    """Return the table of the stations, each linked to its section."""
-    references = [name for name in REFERENCES if any(name in v.references for v in verifications)]
-    head = ["Station", "Days", "MAE,&nbsp;°C", *(f"Skill against {name}" for name in references)]
-    head += ["Within 2&nbsp;°C", "CRPS,&nbsp;°C", "80&nbsp;% range: coverage", "80&nbsp;% range: width,&nbsp;°C"]
-    return table(head, [_station(number, v, references) for number, v in enumerate(verifications, 1)])
+def season_table(comparison: Comparison) -> Table:
+    """Return the model's scores over all days, and by season."""
+    parts = {"All days": comparison, **comparison.seasons()}
+    scores = [part.scores()[part.model] for part in parts.values()]
+    rows = [["Days", *(f"{one.n:,}" for one in scores)]]
+    rows += [[row.label, *(row.show(row.of(one)) for one in scores)] for row in score_rows(comparison.references)]
+    rows.append(_widths([(part, part.model) for part in parts.values()]))
+    return ["Score", *parts], rows
 
 
-def _station(number: int, v: Verification, references: list[str]) -> list[str]:
+def overview(comparisons: Mapping[str, Comparison]) -> Table:
+    """Return one row per station, linked to its section; ``comparisons`` is by anchor."""
+    references = [name for name in REFERENCES if any(name in c.references for c in comparisons.values())]
+    head = ["Station", "Days", "MAE,\xa0°C", *(f"Skill against {name}" for name in references)]
+    head += ["Within 2\xa0°C", "CRPS,\xa0°C", "80\xa0% interval: coverage", "80\xa0% interval: mean width,\xa0°C"]
+    return head, [_station(anchor, c, references) for anchor, c in comparisons.items()]
+
+
+def _station(anchor: str, comparison: Comparison, references: list[str]) -> list[str]:
+    scores = comparison.scores()[comparison.model]
     return [
-        f'<a href="#station-{number}">{escape(v.station)}</a>',
-        f"{len(v.issued):,}",
-        degrees(mean_absolute_error(v, v.model)),
-        *(percent(skill(name)(v, v.model)) if name in v.references else "" for name in references),
-        percent(within(2.0)(v, v.model)),
-        degrees(crps(v, v.model)),
-        percent(coverage(0.8)(v, v.model)),
-        degrees(mean_width(v, v.model)),
+        Markup('<a href="#{}">{}</a>').format(anchor, comparison.station),
+        f"{scores.n:,}",
+        degrees(scores.mae),
+        *(percent(scores.skills[name]) if name in scores.skills else "" for name in references),
+        percent(scores.within[WITHIN.index(2.0)]),
+        degrees(scores.crps),
+        percent(scores.coverage_80),
+        degrees(mean_width(comparison, comparison.model)),
     ]
 
 
-def _row(score: Score, verification: Verification, names: list[str]) -> list[str]:
-    values = [score.of(verification, name) for name in names]
-    shown = [score.show(value) for value in values]
-    if score.miss is None:
-        return [score.label, *shown]
-    misses = [score.miss(value) for value in values]
-    # What looks equal is equally good.
-    best = [score.show(miss) == score.show(min(misses)) for miss in misses]
-    cells = [f"<strong>{text}</strong>" if is_best else text for text, is_best in zip(shown, best, strict=True)]
-    return [score.label, *cells]
+def _with_best(row: Row, scores: list[Scores]) -> list[str]:
+    values = [row.of(one) for one in scores]
+    misses = [row.show(row.miss(value)) for value in values]
+    best = row.show(min(map(row.miss, values)))  # compared as displayed: all equal ones are bold
+    strong = Markup("<strong>{}</strong>")
+    shown = [strong.format(row.show(v)) if m == best else row.show(v) for v, m in zip(values, misses, strict=True)]
+    return [row.label, *shown]
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table of HTML cells, whose first column names the rows."""
-    titles = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{label}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
-        for label, *cells in rows
-    )
-    return f'<div class="scroll"><table>\n<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>'
+def _widths(columns: list[tuple[Comparison, str]]) -> list[str]:
+    """Return the row of mean widths; none is marked as best, as narrow intervals may just cover too little."""
+    return ["80 % interval: mean width, °C", *(degrees(mean_width(comparison, name)) for comparison, name in columns)]

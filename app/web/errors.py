@@ -1,4 +1,4 @@
-"""Errors as clients see them: ``application/problem+json`` (RFC 9457), and the one table of statuses."""
+"""Errors as ``application/problem+json`` (RFC 9457), and the table of their statuses."""
 
 import logging
 from collections.abc import Sequence
@@ -8,22 +8,27 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.serving.champions import NoModel
+from app.serving.errors import FieldError, NotJSON, QuestionError
 from app.store import StoreError
 from app.web.request_ids import current
-from app.web.shelf import NoModel
 
 log = logging.getLogger(__name__)
 
+# HTTP status of the exceptions of app.serving and app.store.
+STATUS: dict[type[Exception], HTTPStatus] = {
+    NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreError: HTTPStatus.NOT_FOUND,
+    NotJSON: HTTPStatus.BAD_REQUEST,
+    QuestionError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 
-class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong at one place of the body; the place is a JSON pointer (RFC 6901)."""
-
-    pointer: str
-    detail: str
+# Additional headers by status.
+HEADERS = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"}}
 
 
 class ProblemBody(msgspec.Struct, kw_only=True):
-    """The members of a problem; ``id`` is that of the sequence in a batch."""
+    """The members of a problem; ``id`` is that of a question in a batch."""
 
     type: str = "about:blank"
     title: str
@@ -34,12 +39,8 @@ class ProblemBody(msgspec.Struct, kw_only=True):
     id: str | int | msgspec.UnsetType = msgspec.UNSET
 
 
-# Headers that come with a status.
-HEADERS = {HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"}}
-
-
 class Problem(Exception):  # noqa: N818
-    """A request that cannot be answered, and why."""
+    """An error response."""
 
     def __init__(
         self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: dict[str, str] | None = None
@@ -51,7 +52,7 @@ class Problem(Exception):  # noqa: N818
         self.headers = HEADERS.get(self.status, {}) | (headers or {})
 
     def body(self, instance: str, identity: str | int | None = None) -> ProblemBody:
-        """Return what is sent."""
+        """Return the body of the response."""
         return ProblemBody(
             title=self.status.phrase,
             status=self.status.value,
@@ -62,32 +63,19 @@ class Problem(Exception):  # noqa: N818
         )
 
 
-# What the parts below the web raise, and the status that says it.
-STATUS: dict[type[Exception], HTTPStatus] = {
-    NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
-    StoreError: HTTPStatus.NOT_FOUND,
-}
-
-
-def invalid(errors: Sequence[FieldError]) -> Problem:
-    """Return the problem of a body that is JSON but no request."""
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return Problem(422, f"{errors[0].pointer or 'the body'}: {errors[0].detail}{more}", errors)
-
-
 def from_exception(error: Exception) -> Problem:
-    """Return the problem that an exception stands for; one that is not expected tells a client nothing."""
+    """Return the problem for an exception; the details of an unexpected one go to the log only."""
     if isinstance(error, Problem):
         return error
     for kind, status in STATUS.items():
         if isinstance(error, kind):
-            return Problem(status, str(error))
+            return Problem(status, str(error), getattr(error, "errors", ()))
     log.error("%s %s failed, X-Request-ID %s", request.method, request.path, current(), exc_info=error)
-    return Problem(500, "the service failed to answer; its log says why under this X-Request-ID")
+    return Problem(500, "internal error; the log of the service has the details under this X-Request-ID")
 
 
 def register(app: Flask) -> None:
-    """Make every error of an application a problem."""
+    """Make an application send every error as a problem."""
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
@@ -103,6 +91,6 @@ def register(app: Flask) -> None:
 
 
 def respond(problem: Problem) -> Response:
-    """Send a problem as the answer to the present request."""
+    """Return a problem as the response to the current request."""
     body = msgspec.json.encode(problem.body(request.path))
     return Response(body, problem.status, problem.headers, content_type="application/problem+json")

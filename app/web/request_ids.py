@@ -1,4 +1,4 @@
-"""The name of each request: the caller's, where it is sane, else one made here."""
+"""The id of each request: the caller's if valid, else a new one."""
 
 import re
 import uuid
@@ -10,7 +10,7 @@ SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def current() -> str:
-    """Return the name of the present request, the same however often it is asked for."""
+    """Return the id of the current request, the same on every call."""
     if "request_id" not in g:
         given = request.headers.get(HEADER, "")
         g.request_id = given if SANE.fullmatch(given) else uuid.uuid4().hex
@@ -18,9 +18,9 @@ def current() -> str:
 
 
 def register(app: Flask) -> None:
-    """Put the name on every answer of an application."""
+    """Make an application send the id with every response."""
 
     @app.after_request
-    def name_the_request(response: Response) -> Response:
+    def add_request_id(response: Response) -> Response:
         response.headers[HEADER] = current()
         return response

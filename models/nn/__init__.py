@@ -1,6 +1,6 @@
-"""Recurrent networks from scratch, on NumPy alone. Reading order: the order of the imports below.
+"""Recurrent networks from scratch, in NumPy. Read the modules in the order of the imports below.
 
-One legend of letters for the whole package:
+The letters of the whole package:
 
 =======  ==========================================================================
 ``B``    sequences in a batch
@@ -9,12 +9,12 @@ One legend of letters for the whole package:
 ``H``    hidden units
 ``L``    stacked layers
 ``O``    outputs of the head
-``W``    weights from the inputs; ``U`` weights from the state before; ``b`` biases
+``W``    input weights; ``U`` recurrent weights; ``b`` biases
 ``d_y``  the gradient of the loss with respect to ``y``, of the shape of ``y``
 =======  ==========================================================================
 
-Parameters are one flat dictionary (``"layer0.W"``, ..., ``"head.b"``): what the optimiser walks, what the norm is
-taken over, what is saved. Nothing is remembered on an object, so one network serves many threads.
+Parameters are one flat dictionary (``"layer0.W"``, ..., ``"head.b"``). Objects hold no mutable state, so that threads
+can share a network.
 """
 
 from models.nn.activations import ACTIVATIONS, softmax
@@ -47,50 +47,11 @@ from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_
 from models.nn.types import Array, Parameters, State
 
 __all__ = [
-    "ACTIVATIONS",
-    "CELLS",
-    "SGD",
-    "Adam",
-    "Array",
-    "Cell",
-    "Cosine",
-    "Epoch",
-    "Exponential",
-    "GRUCell",
-    "GRUResetBeforeCell",
-    "Huber",
-    "Initialization",
-    "Initializer",
-    "LSTMCell",
-    "Loss",
-    "Optimizer",
-    "Packing",
-    "Parameters",
-    "Pinball",
-    "RMSprop",
-    "RNNCell",
-    "RecurrentNetwork",
-    "Schedule",
-    "State",
-    "Steps",
-    "TrainingPlan",
-    "Warmup",
-    "absolute_error",
-    "clip_by_global_norm",
-    "clip_by_value",
-    "constant",
-    "cross_entropy",
-    "gaussian",
-    "glorot_uniform",
-    "half_squared_sum",
-    "inverse_root_uniform",
-    "logistic_crps",
-    "loss_and_gradients",
-    "orthogonal",
-    "predict_rows",
-    "softmax",
-    "squared_error",
-    "train",
-    "training_step",
+    "ACTIVATIONS", "CELLS", "SGD", "Adam", "Array", "Cell", "Cosine", "Epoch", "Exponential", "GRUCell",
+    "GRUResetBeforeCell", "Huber", "Initialization", "Initializer", "LSTMCell", "Loss", "Optimizer", "Packing",
+    "Parameters", "Pinball", "RMSprop", "RNNCell", "RecurrentNetwork", "Schedule", "State", "Steps",
+    "TrainingPlan", "Warmup", "absolute_error", "clip_by_global_norm", "clip_by_value", "constant",
+    "cross_entropy", "gaussian", "glorot_uniform", "half_squared_sum", "inverse_root_uniform", "logistic_crps",
+    "loss_and_gradients", "orthogonal", "predict_rows", "softmax", "squared_error", "train", "training_step",
     "zeros",
-]
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The nonlinearities, each with its derivative written in terms of its own output, which is what the tape holds."""
+"""Activation functions, each with its derivative as a function of its output, which is what the tape holds."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,16 +9,10 @@ from models.nn.types import Array
 
 
 class Activation(NamedTuple):
-    """A function of one number, applied to every element.
+    """An element-wise function and its derivative."""
 
-    Attributes
-    ----------
-    apply : (a, out) -> out, where ``out`` may be ``a`` itself or None
-    slope : y -> dy / da, where y is the output
-    """
-
-    apply: Callable[[Array, Array | None], Array]
-    slope: Callable[[Array], Array]
+    apply: Callable[[Array, Array | None], Array]  # (a, out) -> out, where ``out`` may be ``a`` itself or None
+    slope: Callable[[Array], Array]  # output y -> dy / da
 
 
 def identity(a: Array, out: Array | None = None) -> Array:
@@ -32,7 +26,7 @@ def relu(a: Array, out: Array | None = None) -> Array:
 
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
-    """Return 1 / (1 + exp(-a)), as (1 + tanh(a / 2)) / 2, which never overflows."""
+    """Return 1 / (1 + exp(-a)), computed as (1 + tanh(a / 2)) / 2, which cannot overflow."""
     y = np.multiply(a, 0.5, out)
     np.tanh(y, y)
     np.multiply(y, 0.5, y)
@@ -45,10 +39,7 @@ def tanh(a: Array, out: Array | None = None) -> Array:
 
 
 def softmax(a: Array) -> Array:
-    """Return exp(a) / sum(exp(a)) over the last axis: the probabilities of classes whose scores are ``a``.
-
-    Each row is first shifted by its own largest score, which changes nothing but keeps exp from overflowing.
-    """
+    """Return exp(a) / sum(exp(a)) over the last axis, shifted by the largest a so that exp cannot overflow."""
     e = np.exp(a - a.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 

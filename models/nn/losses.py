@@ -1,6 +1,6 @@
-"""What training makes small: each loss returns its value and its gradient with respect to the prediction.
+"""Loss functions: each returns its value and its gradient with respect to the prediction.
 
-Every loss but one is a mean over all elements, so that its size does not depend on how many there are.
+All except `half_squared_sum` are means, independent of the batch size.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import numpy as np
 from models.nn.activations import softmax
 from models.nn.types import Array
 
-# (prediction, target) -> (value, gradient of the shape of the prediction). Unless said otherwise both have one shape,
-# and another is a ValueError: broadcasting would compare each forecast with every target.
+# (prediction, target) -> (value, gradient of the shape of the prediction). Unless documented otherwise, both must have
+# the same shape, or ValueError is raised: broadcasting would compare each prediction with every target.
 Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 
 
@@ -24,34 +24,32 @@ def squared_error(prediction: Array, target: Array) -> tuple[float, Array]:
 
 
 def half_squared_sum(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Half the sum of (prediction - target)^2, whose gradient is the difference itself."""
+    """Half the sum of (prediction - target)^2; the gradient is prediction - target."""
     difference = _difference(prediction, target)
     return 0.5 * float(np.vdot(difference, difference)), difference
 
 
 def absolute_error(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Mean of |prediction - target|, which makes a forecast the median; where they are equal the gradient is 0."""
+    """Mean of |prediction - target|, minimised by the median; the gradient is 0 where both are equal."""
     difference = _difference(prediction, target)
     return float(np.abs(difference).mean()), np.sign(difference) / difference.size
 
 
 @dataclass(frozen=True)
 class Huber:
-    """Squared error near the target, absolute error beyond ``delta``, joined so that the slope has no jump.
+    """Squared error up to ``delta``, absolute error beyond, with a continuous slope.
 
     ::
 
         d = |prediction - target|;    d^2 / 2 where d <= delta, delta (d - delta / 2) beyond
 
-    References
-    ----------
-    Huber (1964), Robust estimation of a location parameter.
+    Reference: Huber (1964), Robust estimation of a location parameter.
     """
 
     delta: float = 1.0
 
     def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
-        """Return the mean over all elements, and its gradient."""
+        """Return the mean and its gradient."""
         difference = _difference(prediction, target)
         clipped = np.clip(difference, -self.delta, self.delta)
         value = float((clipped * (difference - 0.5 * clipped)).mean())
@@ -60,7 +58,7 @@ class Huber:
 
 @dataclass(frozen=True)
 class Pinball:
-    """The loss that makes output k the quantile of ``probabilities[k]``.
+    """The quantile loss: minimised where output k is the quantile of ``probabilities[k]``.
 
     ::
 
@@ -68,19 +66,17 @@ class Pinball:
 
     Predictions are (..., K) for K probabilities; targets (..., 1), or (..., K).
 
-    References
-    ----------
-    Koenker and Bassett (1978), Regression quantiles.
+    Reference: Koenker and Bassett (1978), Regression quantiles.
     """
 
     probabilities: tuple[float, ...]
 
     def __post_init__(self) -> None:
         if not self.probabilities or not all(0 < p < 1 for p in self.probabilities):
-            raise ValueError(f"probabilities={self.probabilities} are not possible: each must be between 0 and 1")
+            raise ValueError(f"probabilities={self.probabilities}: one or more, each must be between 0 and 1")
 
     def __call__(self, prediction: Array, target: Array) -> tuple[float, Array]:
-        """Return the mean over all elements, and its gradient; where they are equal the gradient is 0."""
+        """Return the mean and its gradient, which is 0 where prediction and target are equal."""
         p = np.asarray(self.probabilities, prediction.dtype)
         if prediction.shape[-1:] != p.shape or target.shape not in (prediction.shape, (*prediction.shape[:-1], 1)):
             raise ValueError(
@@ -93,19 +89,17 @@ class Pinball:
 
 
 def logistic_crps(prediction: Array, target: Array) -> tuple[float, Array]:
-    """Mean continuous ranked probability score of logistic distributions, whose place and width are both learned.
+    """Mean continuous ranked probability score of logistic distributions with location m and scale s.
 
     ::
 
         z = (target - m) / s;    s (z - 2 log F(z) - 1),  F(z) = 1 / (1 + exp(-z))
 
-    Predictions are (..., 2): m and log s; targets (..., 1).
+    Predictions are (..., 2), m and log s; targets (..., 1).
 
-    References
-    ----------
-    Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation; the closed form for the
-    logistic distribution is in Taillardat et al. (2016), Calibrated ensemble forecasts using quantile regression
-    forests and ensemble model output statistics.
+    References: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation; for the closed
+    form, Taillardat et al. (2016), Calibrated ensemble forecasts using quantile regression forests and ensemble model
+    output statistics.
     """
     if prediction.shape[-1:] != (2,) or target.shape != (*prediction.shape[:-1], 1):
         raise ValueError(
@@ -121,22 +115,12 @@ def logistic_crps(prediction: Array, target: Array) -> tuple[float, Array]:
 
 
 def cross_entropy(scores: Array, target: Array) -> tuple[float, Array]:
-    """Mean over the rows of -sum(target log softmax(scores)).
+    """Mean over the rows of -sum(target log softmax(scores)), of scores (..., K) and target probabilities (..., K).
 
-    Parameters
-    ----------
-    scores : (..., K), what softmax makes probabilities of
-    target : (..., K), probabilities; 1 for the class and 0 elsewhere where it is known
-
-    References
-    ----------
-    Bridle (1990), Probabilistic interpretation of feedforward classification network outputs; that the gradient is
-    the difference of the probabilities is worked out there.
+    Reference: Bridle (1990), Probabilistic interpretation of feedforward classification network outputs.
     """
     if scores.shape != target.shape:
-        raise ValueError(
-            f"a probability for each class is needed: scores have the shape {scores.shape}, not {target.shape}"
-        )
+        raise ValueError(f"targets {target.shape} and scores {scores.shape} must have the same shape")
     rows = scores.size // scores.shape[-1]
     shifted = scores - scores.max(axis=-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -145,7 +129,5 @@ def cross_entropy(scores: Array, target: Array) -> tuple[float, Array]:
 
 def _difference(prediction: Array, target: Array) -> Array:
     if prediction.shape != target.shape:
-        raise ValueError(
-            f"targets have the shape {target.shape}, predictions {prediction.shape}: both must be the same"
-        )
+        raise ValueError(f"targets {target.shape} and predictions {prediction.shape} must have the same shape")
     return prediction - target

@@ -1,4 +1,4 @@
-"""Cells unrolled over time, stacked in layers, with a linear head on the hidden states of the top layer."""
+"""A recurrent network: layers of cells unrolled over time, with a linear head on the top layer."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,73 +14,56 @@ from models.nn.types import Array, Parameters, State
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of one layer needs.
-
-    Attributes
-    ----------
-    steps : the layer's own tape
-    h : (T, H, B), its hidden states, before dropout; or (1, H, B), only the last
-    kept : (T, H, B), what dropout multiplied the hidden states by on their way up; None where it did not
-    """
+    """The tape of one layer: everything that its backward pass needs."""
 
     stacked: Array
-    steps: Any
-    h: Array
-    kept: Array | None
+    steps: Any  # the tape of `models.nn.layer.Layer`
+    h: Array  # (T, H, B), hidden states before dropout; (1, H, B) for the last only
+    kept: Array | None  # (T, H, B), dropout's factors of the hidden states; None without dropout
 
 
-# What `forward` keeps for `backward`, layer by layer.
 Tape = list[LayerTape]
 
 
 @dataclass(frozen=True)
 class RecurrentNetwork:
-    """The shape of a network; its parameters are a value that goes in and out.
+    """The architecture of a network; the parameters are passed to each method.
 
-    ``L`` layers of one kind of cell, each fed by the hidden states of the one below, then a linear head on the top
-    layer, ``y = h head.W + head.b``: on the last hidden state, or on that of every step.
+    ``L`` layers of one kind of cell, each fed with the hidden states of the layer below, and a linear head on the top
+    layer, ``y = h head.W + head.b``, at the last step or at every step.
 
-    Attributes
-    ----------
-    cell_name : one of ``CELLS``
-    output : "last" gives y (B, O), "every" gives y (B, T, O)
-    dropout : the share of hidden states that a layer above does not see, in training only
-    compiled : whether steps may be taken in C where they can; False for NumPy alone
-
-    Raises
-    ------
-    ValueError : where one of them is not possible
+    Raises ValueError where a size or an option is invalid.
     """
 
-    cell_name: str
+    cell_name: str  # one of ``CELLS``
     n_inputs: int
     n_hidden: int
     n_layers: int = 1
     n_outputs: int = 1
-    output: Literal["last", "every"] = "last"
-    dropout: float = 0.0
-    compiled: bool = True
+    output: Literal["last", "every"] = "last"  # "last" gives y (B, O), "every" gives y (B, T, O)
+    dropout: float = 0.0  # share of hidden states dropped between layers, in training only
+    compiled: bool = True  # use the compiled layers where there are any; False for NumPy only
 
     def __post_init__(self) -> None:
         sizes = {name: getattr(self, name) for name in ("n_inputs", "n_hidden", "n_layers", "n_outputs")}
         if self.cell_name not in CELLS:
-            raise ValueError(f"cell_name={self.cell_name!r} is not known: it must be one of {list(CELLS)}")
+            raise ValueError(f"cell_name={self.cell_name!r} must be one of {list(CELLS)}")
         if min(sizes.values()) < 1:
             raise ValueError(f"every size must be at least 1: {sizes}")
         if self.output not in ("last", "every"):
-            raise ValueError(f"output={self.output!r} is not known: it must be 'last' or 'every'")
+            raise ValueError(f"output={self.output!r} must be 'last' or 'every'")
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} is not possible: it must be from 0 to below 1")
+            raise ValueError(f"dropout={self.dropout} must be from 0 to below 1")
 
     @property
     def cell(self) -> Cell:
-        """The recurrence that is unrolled."""
+        """The cell named ``cell_name``."""
         return CELLS[self.cell_name]
 
     def init(
         self, rng: np.random.Generator, dtype: Any = np.float32, rules: Initialization = DEFAULT_INITIALIZATION
     ) -> Parameters:
-        """Draw the parameters of every layer and of the head."""
+        """Draw the initial weights of every layer and of the head."""
         params: Parameters = {}
         for layer in range(self.n_layers):
             n_in = self.n_hidden if layer else self.n_inputs
@@ -92,29 +75,27 @@ class RecurrentNetwork:
     def forward(
         self, params: Parameters, x: Array, state: list[State] | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, list[State], Tape]:
-        """Unroll over every step of ``x``.
+        """Run the network over all steps of ``x``.
 
         Parameters
         ----------
-        params : as `init` makes them
-        x : (B, T, F), of the dtype of the parameters
-        state : a state for each layer; zeros where it is not given
-        rng : draws what dropout drops; without it nothing is dropped
+        params : as returned by `init`
+        x : (B, T, F), with the dtype of the parameters
+        state : initial state of each layer; None for zeros
+        rng : for dropout; None for no dropout
 
         Returns
         -------
         y : (B, O) or (B, T, O)
-        state : the final state of each layer
-        tape : what `backward` needs
+        state : final state of each layer
+        tape : for `backward`
 
-        Raises
-        ------
-        ValueError : where the shape of ``x``, ``state`` or the parameters is another
+        Raises ValueError where the shape of ``x``, ``state`` or the parameters does not fit.
         """
         return self._forward(params, x, state, rng, keep=True)
 
     def predict(self, params: Parameters, x: Array, state: list[State] | None = None) -> Array:
-        """Return only the outputs of `forward`, in less time and memory."""
+        """Return the outputs of `forward` only, in less time and memory."""
         y, _, _ = self._forward(params, x, state, None, keep=False)
         return y
 
@@ -122,14 +103,14 @@ class RecurrentNetwork:
         self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
     ) -> tuple[Array, list[State], Tape]:
         if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
-            raise ValueError(f"x has the shape {x.shape}: (B, T, {self.n_inputs}) is needed, with at least one step")
+            raise ValueError(f"x has the shape {x.shape}, but must be (B, T, {self.n_inputs}) with at least one step")
         self._check_states("state", state, len(x))
         h = x.transpose(1, 2, 0)
         final, tape = list[State](), Tape()
         for layer in range(self.n_layers):
             stacked = self.cell.stack({name: params[f"layer{layer}.{name}"] for name in self.cell.names})
             if stacked.shape != (self.n_hidden + h.shape[1] + 1, self.cell.n_blocks * self.n_hidden):
-                raise ValueError(f"the parameters of layer {layer} are those of another network than {self}")
+                raise ValueError(f"the parameters of layer {layer} do not fit {self}")
             top = layer == self.n_layers - 1
             every = self.output == "every" or not top
             before = tuple(array.T for array in state[layer]) if state else None
@@ -146,7 +127,7 @@ class RecurrentNetwork:
         return self._head(params, h), final, tape
 
     def _layer(self, stacked: Array) -> Layer:
-        """Return who takes the steps: the cell itself, or its compiled form."""
+        """Return the layer to run: compiled where there is one, otherwise in NumPy."""
         compiled = compiled_layer(self.cell_name, stacked.dtype) if self.compiled else None
         return compiled or NumpyLayer(self.cell)
 
@@ -156,8 +137,8 @@ class RecurrentNetwork:
         expected = [[(n_sequences, self.n_hidden)] * self.cell.n_states] * self.n_layers
         if [[array.shape for array in layer] for layer in states] != expected:
             raise ValueError(
-                f"{name} does not fit: for each of {self.n_layers} layers, {self.cell.n_states} arrays of the shape "
-                f"{(n_sequences, self.n_hidden)} are needed"
+                f"{name} does not fit: each of {self.n_layers} layers needs {self.cell.n_states} arrays of the shape "
+                f"{(n_sequences, self.n_hidden)}"
             )
 
     def _head(self, params: Parameters, h: Array) -> Array:
@@ -173,31 +154,28 @@ class RecurrentNetwork:
 
         Parameters
         ----------
-        params : those that `forward` was given
-        d_y : of the shape of y, gradient of the loss with respect to the outputs
-        tape : from `forward`
-        d_final : gradient of the loss with respect to the final state of each layer; zeros where it is not given
-        inputs : whether the gradient of the inputs is wanted too
+        params, tape : as in `forward`
+        d_y : gradient of the outputs, in their shape
+        d_final : gradient of the final state of each layer; None for zeros
+        inputs : whether to return ``d_x``
 
         Returns
         -------
         grads : gradient of every parameter, with the keys of ``params``
-        d_x : (B, T, F), gradient of the inputs; None where it is not wanted
+        d_x : (B, T, F), gradient of the inputs; None unless ``inputs``
         d_state : gradient of the initial state of each layer
 
-        Raises
-        ------
-        ValueError : where the shape of ``d_y`` or ``d_final`` is another
+        Raises ValueError where the shape of ``d_y`` or ``d_final``, or the tape, does not fit.
 
-        References
-        ----------
-        Werbos (1990), Backpropagation through time: what it does and how to do it.
+        Reference: Werbos (1990), Backpropagation through time: what it does and how to do it.
         """
+        if len(tape) != self.n_layers:
+            raise ValueError(f"the tape is of {len(tape)} layers, the network has {self.n_layers}")
         n_steps, _, B = tape[-1].h.shape
         d_y = np.asarray(d_y, params["head.W"].dtype)
         outputs = (B, self.n_outputs) if self.output == "last" else (B, n_steps, self.n_outputs)
         if d_y.shape != outputs:
-            raise ValueError(f"d_y has the shape {d_y.shape}: that of the outputs, {outputs}, is needed")
+            raise ValueError(f"d_y has the shape {d_y.shape}, but must have the shape of the outputs, {outputs}")
         self._check_states("d_final", d_final, B)
         grads, d_h = self._head_backward(params, d_y, tape[-1].h)
         d_initial = list[State]()
@@ -207,22 +185,22 @@ class RecurrentNetwork:
             if kept is not None:
                 d_h = d_h * kept
             d_state = self._state_gradient(d_h, d_final[layer] if d_final else None)
-            wanted = inputs or layer > 0
-            d_stacked, d_x, d_state = self._layer(stacked).backward(stacked, steps, d_h, d_state, inputs=wanted)
+            below = inputs or layer > 0
+            d_stacked, d_x, d_state = self._layer(stacked).backward(stacked, steps, d_h, d_state, inputs=below)
             grads |= _prefixed(layer, self.cell.unstack(d_stacked))
             d_initial.insert(0, tuple(array.T for array in d_state))
             if d_x is not None:
-                d_h = d_x  # of the layer below
+                d_h = d_x  # for the layer below
         return grads, d_h.transpose(2, 0, 1) if inputs else None, d_initial
 
     def _state_gradient(self, d_h: Array, given: State | None) -> LayerState:
-        """Return the gradient of a final state as the cells take it, (H, B) each, in arrays of their own."""
+        """Return the gradient of a final state in the layout of the cells, (H, B), in new arrays."""
         if given:
             return tuple(np.array(array.T, d_h.dtype, order="C") for array in given)
         return tuple(np.zeros(d_h.shape[1:], d_h.dtype) for _ in range(self.cell.n_states))
 
     def _head_backward(self, params: Parameters, d_y: Array, h: Array) -> tuple[Parameters, Array]:
-        """Return the head's gradients, and the gradient that reaches the top layer's hidden states, all or the last."""
+        """Return the gradients of the head's parameters and of the top layer's hidden states, all or the last."""
         W = params["head.W"]
         if self.output == "last":
             return {"head.W": np.dot(h[-1], d_y), "head.b": np.add.reduce(d_y)}, np.dot(W, d_y.T)[None]
@@ -231,7 +209,7 @@ class RecurrentNetwork:
         return {"head.W": d_W, "head.b": by_step.sum(axis=(0, 2))}, np.matmul(W, by_step)
 
     def initial_state(self, n_sequences: int, dtype: Any = np.float32) -> list[State]:
-        """Return the zero state of each layer for ``n_sequences`` sequences: arrays (B, H)."""
+        """Return a zero state for each layer: arrays (``n_sequences``, H)."""
         shape = (n_sequences, self.n_hidden)
         return [tuple(np.zeros(shape, dtype) for _ in range(self.cell.n_states)) for _ in range(self.n_layers)]
 

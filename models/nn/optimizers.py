@@ -1,7 +1,6 @@
-"""How the weights move: an optimiser turns gradients into the next parameters; its memory is a value of its own.
+"""Optimisers. A step returns new parameters and a new memory; nothing is changed in place.
 
-The letters are the papers': ``theta`` the parameters, ``g`` their gradients, ``alpha`` the learning rate, which each
-step is given, so that it can change from step to step. Nothing is changed in place.
+Letters as in the papers: ``theta`` parameters, ``g`` gradients, ``alpha`` learning rate of the step.
 """
 
 import math
@@ -16,33 +15,31 @@ Memory = TypeVar("Memory")
 
 
 class Optimizer(Protocol[Memory]):
-    """A rule for steps."""
+    """An update rule for parameters."""
 
     def init(self, params: Parameters) -> Memory:
         """Return the memory before the first step."""
 
     def step(self, params: Parameters, grads: Parameters, memory: Memory, alpha: float) -> tuple[Parameters, Memory]:
-        """Return the parameters and the memory after one step of learning rate ``alpha``."""
+        """Return the parameters and the memory after one step with learning rate ``alpha``."""
 
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent, with momentum where it is not 0.
+    """Stochastic gradient descent, optionally with momentum.
 
     ::
 
         v' = momentum v + g            theta' = theta - alpha v'
 
-    References
-    ----------
-    Polyak (1964), Some methods of speeding up the convergence of iteration methods; in the form of Sutskever et al.
-    (2013), On the importance of initialization and momentum in deep learning, with the learning rate outside.
+    References: Polyak (1964), Some methods of speeding up the convergence of iteration methods; Sutskever et al.
+    (2013), On the importance of initialization and momentum in deep learning, here with the learning rate outside v.
     """
 
     momentum: float = 0.0
 
     def init(self, params: Parameters) -> Parameters:
-        """Return the velocity v before the first step: zero."""
+        """Return the initial velocity v: zero."""
         return _zeros_like(params)
 
     def step(
@@ -55,22 +52,20 @@ class SGD:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """Steps divided by the running size of the gradient.
+    """Steps divided by the running root mean square of the gradient.
 
     ::
 
         v' = rho v + (1 - rho) g^2     theta' = theta - alpha g / (sqrt(v') + epsilon)
 
-    References
-    ----------
-    Tieleman and Hinton (2012), Lecture 6.5: rmsprop.
+    Reference: Tieleman and Hinton (2012), Lecture 6.5: rmsprop.
     """
 
     rho: float = 0.9
     epsilon: float = 1e-8
 
     def init(self, params: Parameters) -> Parameters:
-        """Return the mean square v before the first step: zero."""
+        """Return the initial mean square v: zero."""
         return _zeros_like(params)
 
     def step(
@@ -82,7 +77,7 @@ class RMSprop:
 
 
 class AdamMemory(NamedTuple):
-    """Running moments of the gradients after ``t`` steps, with the keys and shapes of the parameters."""
+    """Running moments of the gradients after ``t`` steps, keyed and shaped like the parameters."""
 
     t: int
     m: Parameters
@@ -91,7 +86,7 @@ class AdamMemory(NamedTuple):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adaptive moment estimation; with ``weight_decay`` it is AdamW.
+    """Adaptive moment estimation; AdamW with ``weight_decay``.
 
     ::
 
@@ -99,10 +94,8 @@ class Adam:
         theta' = theta - alpha (m' / (1 - beta1^t)) / (sqrt(v' / (1 - beta2^t)) + epsilon)
                        - alpha weight_decay theta
 
-    References
-    ----------
-    Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1; Loshchilov and Hutter (2019),
-    Decoupled weight decay regularization, algorithm 2, in PyTorch's form, where the learning rate scales the decay.
+    References: Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1; Loshchilov and Hutter
+    (2019), Decoupled weight decay regularization, algorithm 2, with alpha scaling the decay as in PyTorch.
     """
 
     beta1: float = 0.9
@@ -111,7 +104,7 @@ class Adam:
     weight_decay: float = 0.0
 
     def init(self, params: Parameters) -> AdamMemory:
-        """Return the memory before the first step: zero moments."""
+        """Return the initial memory: zero moments."""
         return AdamMemory(0, _zeros_like(params), _zeros_like(params))
 
     def step(
@@ -121,7 +114,7 @@ class Adam:
         t = memory.t + 1
         m = {k: self.beta1 * memory.m[k] + (1 - self.beta1) * g for k, g in grads.items()}
         v = {k: self.beta2 * memory.v[k] + (1 - self.beta2) * (g * g) for k, g in grads.items()}
-        # Both corrections are one number each, taken out of the arrays as the paper's section 2 proposes.
+        # The bias corrections are scalars, so they are factored out of the arrays (section 2 of the paper).
         v_root = (1 - self.beta2**t) ** 0.5
         rate, epsilon = alpha * v_root / (1 - self.beta1**t), self.epsilon * v_root
         moved = {k: theta - rate * (m[k] / (np.sqrt(v[k]) + epsilon)) for k, theta in params.items()}
@@ -131,18 +124,11 @@ class Adam:
 
 
 def clip_by_global_norm(grads: Parameters, max_norm: float) -> tuple[Parameters, float]:
-    """Scale all gradients together so that their joint Euclidean norm is at most ``max_norm``.
+    """Scale all gradients so that their joint Euclidean norm is at most ``max_norm``; return them and the old norm.
 
-    Returns
-    -------
-    grads : the same direction, shortened where it was too long
-    norm : the norm before
-
-    References
-    ----------
-    Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
     """
-    # In double precision: the square of an exploding gradient is beyond single precision.
+    # In double precision: the square of an exploding gradient overflows single precision.
     doubles = [g.astype(np.float64) for g in grads.values()]
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in doubles))
     if norm <= max_norm:
@@ -151,7 +137,7 @@ def clip_by_global_norm(grads: Parameters, max_norm: float) -> tuple[Parameters,
 
 
 def clip_by_value(grads: Parameters, limit: float) -> Parameters:
-    """Bring every element into +-``limit``; unlike clipping by the norm this can turn the direction."""
+    """Clip every element to +-``limit``; unlike clipping by norm, this can change the direction."""
     return {name: np.clip(g, -limit, limit) for name, g in grads.items()}
 
 

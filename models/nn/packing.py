@@ -1,4 +1,4 @@
-"""Many small arrays as one long one, on which every operation of an optimiser costs one call instead of many."""
+"""All parameters in one vector: every operation of an optimiser is then one NumPy call instead of many."""
 
 import numpy as np
 
@@ -6,23 +6,18 @@ from models.nn.types import Parameters
 
 
 class Packing:
-    """The order in which parameters, or their gradients, lie in one vector.
-
-    Parameters
-    ----------
-    params : any of those that will be packed: names and shapes count
-    """
+    """The layout of parameters, or their gradients, in one vector; only the names and shapes of ``params`` matter."""
 
     def __init__(self, params: Parameters) -> None:
-        self._places, end = [], 0
+        self._slices, end = [], 0
         for name, value in params.items():
-            self._places.append((name, slice(end, end + value.size), value.shape))
+            self._slices.append((name, slice(end, end + value.size), value.shape))
             end += value.size
 
     def pack(self, params: Parameters) -> Parameters:
-        """Return a dictionary of a single array, which holds every element, name after name."""
-        return {"packed": np.concatenate([params[name].ravel() for name, _, _ in self._places])}
+        """Return a dictionary with one array, ``packed``, that holds every element."""
+        return {"packed": np.concatenate([params[name].ravel() for name, _, _ in self._slices])}
 
     def unpack(self, packed: Parameters) -> Parameters:
-        """Return views of the packed array under the names and in the shapes that were packed."""
-        return {name: packed["packed"][place].reshape(shape) for name, place, shape in self._places}
+        """Return views of the packed array with the original names and shapes."""
+        return {name: packed["packed"][at].reshape(shape) for name, at, shape in self._slices}

@@ -1,4 +1,4 @@
-"""How the learning rate changes: a factor for each share (0 to 1) of the planned steps that is done."""
+"""Learning-rate schedules: from the share (0 to 1) of the planned steps already taken to a factor."""
 
 import math
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from typing import TypeAlias
 Schedule: TypeAlias = Callable[[float], float]
 
 
-def constant(done: float) -> float:  # noqa: ARG001 (that is its point)
-    """Return 1 throughout."""
+def constant(done: float) -> float:  # noqa: ARG001
+    """Return 1."""
     return 1.0
 
 
 @dataclass(frozen=True)
 class Warmup:
-    """Rise linearly to 1 over the first ``share`` of the steps, then follow another schedule over the rest."""
+    """Rise linearly from 0 to 1 over the first ``share`` of the steps, then follow another schedule over the rest."""
 
     share: float
     then: Schedule = constant
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
-            raise ValueError(f"share={self.share} is not possible: it must be from 0 to below 1")
+            raise ValueError(f"share={self.share} must be from 0 to below 1")
 
     def __call__(self, done: float) -> float:
         """Return the factor."""
@@ -33,9 +33,7 @@ class Warmup:
 class Cosine:
     """Fall along half a cosine wave from 1 to ``final``.
 
-    References
-    ----------
-    Loshchilov and Hutter (2017), SGDR: stochastic gradient descent with warm restarts, eq. 5, without restarts.
+    Reference: Loshchilov and Hutter (2017), SGDR: stochastic gradient descent with warm restarts, eq. 5, no restarts.
     """
 
     final: float = 0.0
@@ -47,7 +45,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Exponential:
-    """Fall by the same ratio at every step, from 1 to ``final``."""
+    """Fall exponentially from 1 to ``final``."""
 
     final: float
 

@@ -1,4 +1,4 @@
-"""The training loop: minibatches, clipped gradients, steps; it ends when newer rows are forecast no better."""
+"""The training loop: minibatches, gradient clipping, optimiser steps and early stopping."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,81 +13,64 @@ from models.nn.packing import Packing
 from models.nn.schedules import Schedule, constant
 from models.nn.types import Array, Parameters
 
-# Rows are scored this many at a time, which bounds the memory that is used.
-SCORING_ROWS = 4096
-
+SCORING_ROWS = 4096  # rows predicted at a time, to bound the memory
 DEFAULT_OPTIMIZER = Adam()
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long, by which rule and how fast to train.
+    """The settings of a training run."""
 
-    Attributes
-    ----------
-    epochs : passes over the training rows, at most
-    learning_rate : its largest value; ``schedule`` gives the share of it for each step
-    clip_norm, clip_value : bounds of the gradients' joint norm and of each of their elements; None for no bound
-    patience : epochs without a better loss on the stopping rows after which training ends; None for never
-    """
-
-    epochs: int
+    epochs: int  # at most
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # multiplied by the ``schedule``'s factor at each step
     optimizer: Optimizer[Any] = DEFAULT_OPTIMIZER
     schedule: Schedule = constant
     loss: Loss = squared_error
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    clip_norm: float | None = None  # largest global norm of the gradients; None for no limit
+    clip_value: float | None = None  # largest absolute value of each element; None for no limit
+    # Epochs without a smaller validation loss before training stops; None for no early stopping.
     patience: int | None = None
     shuffle: bool = True
 
 
 class Epoch(NamedTuple):
-    """One pass over the training rows.
+    """One pass over the training rows."""
 
-    Attributes
-    ----------
-    training_loss : mean over its minibatches, each before its step
-    stopping_loss : of the stopping rows after the pass; the training loss where there are none
-    best : whether the stopping loss is the smallest so far
-    """
-
-    number: int
-    training_loss: float
-    stopping_loss: float
-    best: bool
+    number: int  # from 1
+    of: int  # planned number of epochs
+    training_loss: float  # mean over the minibatches, each before its step
+    validation_loss: float  # on the validation rows after the pass; the training loss where there are none
+    best: bool  # whether the validation loss is the smallest so far
 
 
-# What overflows makes the loss no number, and that is an error with a remedy.
+# An overflow makes the loss infinite or nan, which raises an error that names the remedy.
 @np.errstate(over="ignore", invalid="ignore")
 def train(
     network: RecurrentNetwork,
     params: Parameters,
     training: tuple[Array, Array],
-    stopping: tuple[Array, Array] | None,
+    validation: tuple[Array, Array] | None,
     plan: TrainingPlan,
     rng: np.random.Generator,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Parameters, list[Epoch]]:
-    """Train until the stopping rows, which come after the training rows in time, stop improving.
+    """Train until the loss on the validation rows, which are later than the training rows, stops improving.
 
     Parameters
     ----------
-    params : where to start
-    training : (x, y) with x (N, T, F) and y of the shape of the network's outputs
-    stopping : likewise; None to train to the end of the plan, or until the training loss gets no better
-    rng : shuffles the training rows and draws the dropout
-    on_epoch : told of each epoch as it ends
+    params : initial weights
+    training : (x, y), x (N, T, F), y of the shape of the network's outputs
+    validation : likewise; None to stop by the training loss
+    rng : for shuffling and dropout
+    on_epoch : called after each epoch
 
     Returns
     -------
-    params : those of the epoch with the smallest loss on the stopping rows; without these, the last
-    history : every epoch that was run
+    params : of the epoch with the smallest validation loss; of the last epoch without validation rows
+    history : all epochs run
 
-    Raises
-    ------
-    FloatingPointError : where the loss is no longer a finite number
+    Raises FloatingPointError where the loss is no longer finite.
     """
     packing = Packing(params)
     packed = packing.pack(params)
@@ -103,20 +86,20 @@ def train(
             losses.append(loss)
         params = packing.unpack(packed)
         training_loss = float(np.mean(losses))
-        stopping_loss = training_loss
-        if stopping is not None:
-            stopping_loss, _ = plan.loss(predict_rows(network, params, stopping[0]), stopping[1])
-        if not np.isfinite(stopping_loss):
+        validation_loss = training_loss
+        if validation is not None:
+            validation_loss, _ = plan.loss(predict_rows(network, params, validation[0]), validation[1])
+        if not np.isfinite(validation_loss):
             raise FloatingPointError(f"training diverged in epoch {number}: lower the learning rate")
-        better = stopping_loss < best_loss
-        if better:
-            best, best_loss, best_number = params, stopping_loss, number
-        history.append(Epoch(number, training_loss, stopping_loss, better))
+        improved = validation_loss < best_loss
+        if improved:
+            best, best_loss, best_number = params, validation_loss, number
+        history.append(Epoch(number, plan.epochs, training_loss, validation_loss, improved))
         if on_epoch:
             on_epoch(history[-1])
         if plan.patience is not None and number - best_number >= plan.patience:
             break
-    return params if stopping is None else best, history
+    return params if validation is None else best, history
 
 
 def training_step(
@@ -129,18 +112,17 @@ def training_step(
     done: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[float, Parameters, Any]:
-    """Take one step: forward, backward, clip, and move.
+    """Take one optimiser step on one ``batch`` (x, y).
 
     Parameters
     ----------
-    packed, memory : packed parameters, and the optimiser's memory of them
-    batch : (x, y)
-    done : the share of the planned steps that lies behind, for the schedule
+    packed, memory : packed parameters, and the memory of the optimiser
+    done : share of the planned steps already taken, for the schedule
 
     Returns
     -------
     loss : before the step
-    packed, memory : after it
+    packed, memory : after the step
     """
     loss, grads = loss_and_gradients(network, packing.unpack(packed), *batch, plan.loss, rng)
     alpha = plan.learning_rate * plan.schedule(done)
@@ -155,13 +137,7 @@ def loss_and_gradients(
     loss: Loss = squared_error,
     rng: np.random.Generator | None = None,
 ) -> tuple[float, Parameters]:
-    """Return the loss of one batch and its gradient with respect to every parameter.
-
-    Parameters
-    ----------
-    x, y : (B, T, F), and the targets of the shape that the loss wants
-    rng : draws the dropout; without it nothing is dropped
-    """
+    """Return the loss of one batch, x (B, T, F) and targets y, and its gradients; dropout needs an ``rng``."""
     prediction, _, tape = network.forward(params, x, rng=rng)
     value, d_prediction = loss(prediction, y)
     grads, _, _ = network.backward(params, d_prediction, tape, inputs=False)
@@ -177,13 +153,13 @@ def _clipped(grads: Parameters, plan: TrainingPlan) -> Parameters:
 
 
 def minibatches(n_rows: int, batch_size: int, rng: np.random.Generator | None) -> Iterator[Array]:
-    """Yield every row number once, in parts of nearly equal size near ``batch_size``; shuffled with an ``rng``."""
+    """Yield every row number once, in batches of nearly equal size near ``batch_size``; shuffled with an ``rng``."""
     order = np.arange(n_rows) if rng is None else rng.permutation(n_rows)
     yield from np.array_split(order, max(1, round(n_rows / batch_size)))
 
 
 def predict_rows(network: RecurrentNetwork, params: Parameters, x: Array) -> Array:
-    """Return the outputs for windows x (N, T, F), a bounded number of rows at a time."""
+    """Return the outputs for x (N, T, F), computed `SCORING_ROWS` at a time."""
     if len(x) <= SCORING_ROWS:
         return network.predict(params, x)
     return np.concatenate([network.predict(params, x[i : i + SCORING_ROWS]) for i in range(0, len(x), SCORING_ROWS)])

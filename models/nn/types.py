@@ -1,4 +1,4 @@
-"""The types that every file here speaks of, and how their memory is laid out."""
+"""Type aliases, and arrays aligned for speed."""
 
 import math
 from typing import Any, TypeAlias
@@ -6,23 +6,21 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# float32 in use, float64 in the gradient checks: networks compute in whatever their parameters are made of.
+# Networks compute in the dtype of their parameters: float32 in use, float64 in the gradient checks.
 Array: TypeAlias = NDArray[Any]
 
 # Name -> array, for example "layer0.W" -> (F, H).
 Parameters: TypeAlias = dict[str, Array]
 
-# The state of one layer: arrays (B, H); the first is the hidden state h, which the layer above sees.
+# The state of one layer: arrays (B, H), the hidden state h first.
 State: TypeAlias = tuple[Array, ...]
 
-CACHE_LINE = 64
-
-# Bytes below which alignment gains less than it costs.
-SMALL = 16_384
+CACHE_LINE = 64  # bytes
+SMALL = 16_384  # bytes, below which alignment costs more than it gains
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an uninitialised array that begins on a cache line, unless it is small.
+    """Return an uninitialised array that is aligned to a cache line, unless it is below `SMALL`.
 
     NumPy aligns to 16 bytes only; vector instructions that straddle cache lines halve the speed of element-wise work.
     """

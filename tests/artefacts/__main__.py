@@ -1,29 +1,36 @@
-"""Keep a model of the present format for ever: ``python -m tests.artefacts`` (once, when the format is new)."""
+"""Store a small model of the present format with its forecast: ``python -m tests.artefacts``."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
 
 from app.readers import Record
 from app.store import Store
-from app.training import train_station
-from models.guided import FORMAT
-from tests.conftest import QUICK, guided_days
+from app.training.train import train_station
+from tests.stations import QUICK, guided_days
 
-folder = Path(__file__).parent / f"format-{FORMAT}"
-days = guided_days()
-trained = train_station("hill", Record("hill", days), QUICK, seed=0)
-trained.publish_and_promote(Store(folder / "store"), "kept for ever")
-recent = days.part(len(days) - 14, len(days))
-forecast = trained.learned.forecaster.predict(recent)
-(folder / "expected.json").write_bytes(
-    msgspec.json.encode(
-        {
-            "dates": [str(date) for date in recent.dates],
-            "values": recent.values.tolist(),
-            "predictors": {name: column.tolist() for name, column in recent.predictors.items()},
-            "tmax": forecast.tmax,
-            "interval_90": forecast.interval(0.9),
-        }
-    )
-)
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    """Replace the stored model."""
+    shutil.rmtree(FOLDER / "store", ignore_errors=True)
+    days = guided_days()
+    training = train_station("hill", Record("hill", days), QUICK, seed=0)
+    training.promote_in(Store(FOLDER / "store"), "stored for the tests")
+    (FOLDER / "store" / "hill" / ".lock").unlink()
+    recent = days.part(len(days) - 14, len(days))
+    forecast = training.model.predict(recent)
+    expected = {
+        "dates": [str(date) for date in recent.dates],
+        "values": recent.values.tolist(),
+        "predictors": {name: series.tolist() for name, series in recent.predictors.items()},
+        "tmax": forecast.tmax,
+        "interval_90": forecast.interval(0.9),
+    }
+    (FOLDER / "expected.json").write_bytes(msgspec.json.format(msgspec.json.encode(expected), indent=1) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

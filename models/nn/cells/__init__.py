@@ -1,4 +1,4 @@
-"""The recurrences, each in a file of its own. A new cell is one class and one line in ``CELLS``."""
+"""The cells, one file each. To add a cell, write its class and add a line to ``CELLS``."""
 
 from models.nn.cells.contract import Cell
 from models.nn.cells.gru import GRUCell, GRUResetBeforeCell

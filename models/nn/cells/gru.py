@@ -1,4 +1,4 @@
-"""The gated recurrent unit, with its reset gate after the product or before it."""
+"""The gated recurrent unit, with the reset gate after or before the product."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -8,12 +8,11 @@ import numpy as np
 from models.nn.activations import sigmoid
 from models.nn.cells.contract import (
     LayerState,
+    StackedCell,
     lay_out_inputs,
     one_for_each,
     products_backward,
-    stack,
     steps_backward,
-    unstack,
     weight_gradient,
 )
 from models.nn.initializers import Initialization
@@ -21,7 +20,7 @@ from models.nn.types import Array, Parameters, aligned_empty
 
 
 class GRUPage(NamedTuple):
-    """What a step of a GRU leaves behind; ``m`` is what the reset gate is applied to, or what comes of it."""
+    """The intermediate values of a step; ``m`` is ``h U + c``, or ``r * h`` with the reset gate before the product."""
 
     whole: Array
     rz: Array
@@ -32,48 +31,44 @@ class GRUPage(NamedTuple):
 
     @classmethod
     def of(cls, page: Array) -> "GRUPage":
-        """Name the rows of ``page`` (4H, B)."""
+        """Split ``page`` (4H, B) into views."""
         H = len(page) // 4
         return cls(page, page[: 2 * H], *page.reshape(4, H, -1))
 
 
 def _blend(h_before: Array, page: GRUPage, h: Array) -> None:
-    """Write ``(1 - z) * n + z * h_before``, as ``n + z * (h_before - n)``, to ``h``."""
+    """Write ``(1 - z) * n + z * h_before`` to ``h``, computed as ``n + z * (h_before - n)``."""
     np.subtract(h_before, page.n, h)
     np.multiply(h, page.z, h)
     np.add(h, page.n, h)
 
 
 @dataclass(frozen=True)
-class GRUCell:
+class GRUCell(StackedCell):
     """The gated recurrent unit, with the reset gate applied after the product, as in PyTorch and cuDNN.
 
     ::
 
         r, z = sigmoid(x W + b + h U + c)          reset and update gate: the first two blocks of columns
-        m    = h U + c                             what is remembered: the third block, without x
+        m    = h U + c                             recurrent part of the candidate: the third block, without x
         n    = tanh(x W + b + r * m)               candidate: the third block
         h'   = (1 - z) * n + z * h
 
     with ``W`` (F, 3H), ``U`` (H, 3H), ``b``, ``c`` (3H,) and the state ``(h,)``.
 
-    References
-    ----------
-    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; the reset gate after the product is
-    the first version of that paper, and what accelerators compute.
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder, first version.
     """
 
     names: ClassVar[tuple[str, ...]] = ("W", "U", "b", "c")
-    n_states = 1
     n_blocks = 4
     page_blocks = 4
 
     def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
-        """Draw ``W``, ``U``, ``b`` and ``c``."""
+        """Draw the initial weights."""
         return rules.cell(rng, n_in, n_hidden, n_gates=3) | {"c": rules.biases(rng, n_hidden, n_gates=3)}
 
     def stack(self, params: Parameters) -> Array:
-        """Return the columns of r, z, m and n: m has none of ``W`` and ``b``, n none of ``U`` and ``c``."""
+        """Stack the columns of r, z, m and n; ``W`` and ``b`` are zero in those of m, ``U`` and ``c`` in those of n."""
         W, U, b, c = (params[name] for name in "WUbc")
         H, n_in = len(U), len(W)
         stacked = np.zeros((H + n_in + 1, 4 * H), U.dtype)
@@ -86,7 +81,7 @@ class GRUCell:
         return stacked
 
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
-        """Take every step; see the equations of the class."""
+        """Run all steps; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
         lay_out_inputs(z, x)
         product = aligned_empty((H, z.shape[2]), z.dtype)
@@ -122,7 +117,7 @@ class GRUCell:
         return products_backward(stacked, z, d_a, H, d_x), (dh,)
 
     def unstack(self, d_stacked: Array) -> Parameters:
-        """Return the gradients of ``W``, ``U``, ``b`` and ``c``."""
+        """Return the gradient of every parameter."""
         H = d_stacked.shape[1] // 4
         of_h = d_stacked[:, : 3 * H]  # r, z, m
         of_x = np.delete(d_stacked[H:], slice(2 * H, 3 * H), axis=1)  # r, z, n
@@ -130,8 +125,8 @@ class GRUCell:
 
 
 @dataclass(frozen=True)
-class GRUResetBeforeCell:
-    """The gated recurrent unit, with the reset gate applied to the state before the product.
+class GRUResetBeforeCell(StackedCell):
+    """The gated recurrent unit, with the reset gate applied before the product.
 
     ::
 
@@ -141,26 +136,14 @@ class GRUResetBeforeCell:
 
     with ``W`` (F, 3H), ``U`` (H, 3H), ``b`` (3H,) and the state ``(h,)``.
 
-    References
-    ----------
-    Chung et al. (2014), Empirical evaluation of gated recurrent neural networks on sequence modeling.
+    Reference: Chung et al. (2014), Empirical evaluation of gated recurrent neural networks on sequence modeling.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("W", "U", "b")
-    n_states = 1
     n_blocks = 3
     page_blocks = 4
 
-    def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
-        """Draw ``W``, ``U`` and ``b``."""
-        return rules.cell(rng, n_in, n_hidden, n_gates=3)
-
-    def stack(self, params: Parameters) -> Array:
-        """Return ``[U; W; b]``, with the blocks of columns r, z, n."""
-        return stack(params)
-
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
-        """Take every step; see the equations of the class."""
+        """Run all steps; see the equations of the class."""
         H = stacked.shape[1] // 3
         lay_out_inputs(z, x)
         S_rz, S_n, U_n = stacked[:, : 2 * H].T, stacked[H:, 2 * H :].T, stacked[:H, 2 * H :].T
@@ -196,10 +179,6 @@ class GRUResetBeforeCell:
             dh *= page.z
             dh += d_m * page.r + U_rz @ d_a[t, : 2 * H]
         d_stacked = products_backward(stacked, z, d_a, H, d_x)
-        # The third block of U was fed r * h, which is on the page, instead of h.
+        # The third block of U multiplies r * h, which is on the page, instead of h.
         d_stacked[:H, 2 * H :] = weight_gradient(pages[:-1, 2 * H : 3 * H], d_a[:, 2 * H :])
         return d_stacked, (dh,)
-
-    def unstack(self, d_stacked: Array) -> Parameters:
-        """Return the gradients of ``W``, ``U`` and ``b``."""
-        return unstack(d_stacked, d_stacked.shape[1] // 3)

@@ -1,26 +1,25 @@
 """Long short-term memory."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from models.nn.activations import sigmoid
 from models.nn.cells.contract import (
     LayerState,
+    StackedCell,
     lay_out_inputs,
     one_for_each,
     products_backward,
-    stack,
     steps_backward,
-    unstack,
 )
 from models.nn.initializers import Initialization
 from models.nn.types import Array, Parameters, aligned_empty
 
 
 class LSTMPage(NamedTuple):
-    """What a step of the LSTM leaves behind: ``c`` is from before the step, ``tanh_c`` from after it."""
+    """The intermediate values of a step; ``c`` is from before the step, ``tanh_c`` from after it."""
 
     gates: Array
     ifo: Array
@@ -33,14 +32,14 @@ class LSTMPage(NamedTuple):
 
     @classmethod
     def of(cls, page: Array) -> "LSTMPage":
-        """Name the rows of ``page`` (6H, B)."""
+        """Split ``page`` (6H, B) into views."""
         H = len(page) // 6
         return cls(page[: 4 * H], page[: 3 * H], *page.reshape(6, H, -1))
 
 
 @dataclass(frozen=True)
-class LSTMCell:
-    """Long short-term memory: a cell state that gates write to, keep and read.
+class LSTMCell(StackedCell):
+    """Long short-term memory.
 
     ::
 
@@ -51,29 +50,24 @@ class LSTMCell:
 
     with ``W`` (F, 4H), ``U`` (H, 4H), ``b`` (4H,) and the state ``(h, c)``.
 
-    References
-    ----------
-    Hochreiter and Schmidhuber (1997), Long short-term memory; the forget gate and its bias of 1, with which a new
-    network remembers, are Gers, Schmidhuber and Cummins (2000), Learning to forget.
+    The forget gate's bias is initially raised by 1, so that an untrained network remembers.
+
+    References: Hochreiter and Schmidhuber (1997), Long short-term memory; for the forget gate and its bias, Gers,
+    Schmidhuber and Cummins (2000), Learning to forget.
     """
 
-    names: ClassVar[tuple[str, ...]] = ("W", "U", "b")
     n_states = 2
     n_blocks = 4
     page_blocks = 6
 
     def init(self, rng: np.random.Generator, n_in: int, n_hidden: int, rules: Initialization) -> Parameters:
-        """Draw ``W``, ``U`` and ``b``; 1 is added to the forget gate's bias."""
-        params = rules.cell(rng, n_in, n_hidden, n_gates=4)
+        """Draw the initial weights."""
+        params = super().init(rng, n_in, n_hidden, rules)
         params["b"][n_hidden : 2 * n_hidden] += 1
         return params
 
-    def stack(self, params: Parameters) -> Array:
-        """Return ``[U; W; b]``, with the blocks of columns i, f, o, g."""
-        return stack(params)
-
     def forward(self, stacked: Array, x: Array, z: Array, pages: Array) -> None:
-        """Take every step; see the equations of the class."""
+        """Run all steps; see the equations of the class."""
         S, H = stacked.T, stacked.shape[1] // 4
         lay_out_inputs(z, x)
         product = aligned_empty((H, z.shape[2]), z.dtype)
@@ -110,7 +104,3 @@ class LSTMCell:
             dc *= page.f
             np.dot(U, d_a[t], dh)
         return products_backward(stacked, z, d_a, H, d_x), (dh, dc)
-
-    def unstack(self, d_stacked: Array) -> Parameters:
-        """Return the gradients of ``W``, ``U`` and ``b``."""
-        return unstack(d_stacked, d_stacked.shape[1] // 4)

@@ -1,0 +1,167 @@
+"""Answers: the forecast for a question, with its flags and its model."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from app.serving.champions import Champions, NoModel, ServedModel
+from app.serving.decoding import UNDECODABLE, decode
+from app.serving.errors import FieldError, QuestionError
+from app.serving.question import BatchItem, Question, Request
+from models.forecast.distribution import Forecast
+from models.record.columns import COLUMNS, Units, from_celsius, to_celsius
+from models.record.sequence import SequenceError
+
+MAX_SEQUENCES = 1000
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """The central interval that contains tmax with probability ``level``."""
+
+    level: float
+    low: float
+    high: float
+
+
+class Exceedance(msgspec.Struct, frozen=True):
+    """The probability that tmax is above ``threshold``."""
+
+    threshold: float
+    probability: float
+
+
+class ModelName(msgspec.Struct, frozen=True):
+    """The model that answered."""
+
+    version: str
+    digest: str
+    trained_through: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The forecast for the day after the last observation, in the units of the request."""
+
+    id: str | int | msgspec.UnsetType = msgspec.UNSET
+    station: str
+    issued: str
+    date: str
+    tmax: float
+    intervals: list[Interval]
+    exceedance: list[Exceedance]
+    units: Units
+    flags: list[str]
+    model: ModelName
+    input_digest: str
+
+
+class Batch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Up to 1,000 questions, decoded one by one, so that an invalid one does not affect the others."""
+
+    sequences: Annotated[list[msgspec.Raw], Meta(max_length=MAX_SEQUENCES)]
+
+
+class IdOnly(msgspec.Struct, frozen=True):
+    """The id of a batch item that cannot be answered."""
+
+    id: str | int | None = None
+
+
+def answer(champions: Champions, body: bytes) -> Answer:
+    """Answer one question.
+
+    Raises QuestionError or NotJSON where the question is invalid; StoreError or NoModel where no model can answer it.
+    """
+    return _answered(champions, decode(body, Request), "", champions.stations)
+
+
+def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int | None, Answer | Exception]]:
+    """Answer the questions of a batch one by one: yield the id of each, and its answer or the exception raised.
+
+    One matrix product over all of them would be faster, but its rounding would differ from that of a question alone.
+
+    Raises QuestionError or NotJSON where the body is not a batch.
+    """
+    raws = decode(body, Batch).sequences
+    stations = functools.cache(champions.stations)  # looked up once, if a question omits its station
+
+    def answers() -> Iterator[tuple[str | int | None, Answer | Exception]]:
+        for i, raw in enumerate(raws):
+            try:
+                request = decode(raw, BatchItem, f"/sequences/{i}")
+                found = _answered(champions, request, f"/sequences/{i}", stations)
+            except Exception as error:  # reported in its place; the others are answered
+                yield _id_of(raw), error
+            else:
+                yield request.id, found
+
+    return answers()
+
+
+def _answered(champions: Champions, request: Request, prefix: str, stations: Callable[[], list[str]]) -> Answer:
+    served = champions.get(request.station if request.station is not None else _only(stations(), prefix))
+    model = served.model
+    question = Question.of(request, model.predictors, prefix)
+    days = question.recent(max(model.recipe.recommended_days, model.recommended_days), model.predictors)
+    try:
+        forecast = model.predict(days)
+    except SequenceError as error:
+        raise QuestionError([FieldError(question.place_of(error.date), str(error))]) from None
+    return _described(served, question, forecast)
+
+
+def _only(stations: list[str], prefix: str) -> str:
+    if not stations:
+        raise NoModel("no model has been trained yet")
+    if len(stations) > 1:
+        detail = f"{len(stations)} stations are served: name one; GET /models lists them"
+        raise QuestionError([FieldError(f"{prefix}/station", detail)])
+    return stations[0]
+
+
+def _described(served: ServedModel, question: Question, forecast: Forecast) -> Answer:
+    request = question.request
+
+    def temperature(celsius: float) -> float:
+        return round(from_celsius(celsius, request.units), 2) + 0.0  # no -0.0
+
+    def exceedance(threshold: float) -> Exceedance:
+        return Exceedance(threshold, round(forecast.exceedance(to_celsius(threshold, request.units)), 4))
+
+    return Answer(
+        station=served.station,
+        issued=str(forecast.issued),
+        date=str(forecast.valid),
+        tmax=temperature(forecast.tmax),
+        intervals=[Interval(level, *map(temperature, forecast.interval(level))) for level in request.levels],
+        exceedance=[exceedance(threshold) for threshold in request.thresholds],
+        units=request.units,
+        flags=list(_flags(served, question, forecast)),
+        model=ModelName(served.version, served.manifest.sha256, str(served.model.trained_through)),
+        input_digest=question.digest(served.station),
+    )
+
+
+def _flags(served: ServedModel, question: Question, forecast: Forecast) -> Iterator[str]:
+    for date, name in forecast.filled:
+        yield f"filled {date} {name}"
+    yield from forecast.notes
+    if forecast.days < (recommended := served.model.recommended_days):
+        yield f"used {forecast.days} days of the {recommended} recommended"
+    given: Any = (question.given == question.given).any(axis=0)  # not nan
+    for name, is_given in zip(COLUMNS, given, strict=True):
+        if is_given and name not in served.model.columns:
+            yield f"ignored {name}: too few training days have it"
+    n, highest = forecast.distribution.n, forecast.distribution.highest_level
+    for level in question.request.levels:
+        if level > highest:
+            yield f"level {level:g} is too high to calibrate with {n} errors"
+
+
+def _id_of(raw: msgspec.Raw) -> str | int | None:
+    try:
+        return msgspec.json.decode(raw, type=IdOnly).id
+    except UNDECODABLE:
+        return None

@@ -1,0 +1,1 @@
+"""From records to promoted models: training, retraining, shared corrector, pretrained weights, workers."""

@@ -1,0 +1,1 @@
+"""From station-days to the predictive distribution of tomorrow's tmax."""

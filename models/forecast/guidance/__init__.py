@@ -1,0 +1,1 @@
+"""External forecasts of the next day's tmax, corrected for the station."""

@@ -1,0 +1,175 @@
+"""The table of columns: the quantities of a station-day, with their units and limits.
+
+A *measured* column is an observation on the row's date; `MEASURED` has one row for each quantity. A *predictor* is a
+next-day covariate: known on the row's date, about the next day.
+
+- ``guidance`` and ``guidance_<name>`` are external forecasts of the next day's tmax;
+- ``guidance_spread`` and ``guidance_<name>_spread`` are standard deviations of ensemble members;
+- any other name is a further predictor, used only where a recipe names it.
+
+The program works in metric units. Values are converted once, on input.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+
+import numpy as np
+
+from models.nn import Array
+
+Units: TypeAlias = Literal["metric", "us"]
+UNITS: tuple[Units, ...] = get_args(Units)
+
+Temperature = TypeVar("Temperature", float, Array)
+
+
+class Dimension(NamedTuple):
+    """The units of a kind of quantity, and the conversion from US to metric units."""
+
+    metric: str
+    us: str
+    to_metric: Callable[[Any], Any]
+
+
+TEMPERATURE = Dimension("degC", "degF", lambda t: (t - 32.0) / 1.8)
+TEMPERATURE_DIFFERENCE = Dimension("degC", "degF", lambda t: t / 1.8)
+DEPTH = Dimension("mm", "inch", lambda inches: inches * 25.4)
+UNITLESS = Dimension("", "", lambda value: value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One row of the table."""
+
+    name: str
+    dimension: Dimension
+    limits: tuple[float, float] = (-np.inf, np.inf)  # lowest and highest possible value, metric
+    # from value to feature: standardised seasonal anomaly, or log(1 + value)
+    transform: Literal["anomaly", "log1p"] = "anomaly"
+    # fill of a missing feature: first-order autoregression between observed days, regression on the tmax anomaly, mean
+    fill: Literal["autoregression", "regression", "mean"] = "regression"
+
+    def unit(self, units: Units) -> str:
+        """Return the unit of the column; empty if unitless."""
+        return self.dimension.metric if units == "metric" else self.dimension.us
+
+    def to_metric(self, values: Any, units: Units) -> Any:
+        """Convert values from ``units`` to metric."""
+        return values if units == "metric" else self.dimension.to_metric(values)
+
+
+# The limits are just beyond the extremes in the archive of the World Meteorological Organization: -89.2 degC (Vostok,
+# 1983), 56.7 degC (Furnace Creek, 1913) and 1,825 mm in a day (Foc-Foc, 1966).
+POSSIBLE_TEMPERATURES = (-90.0, 57.0)
+
+# tmax, the target, comes first.
+MEASURED = (
+    Column("tmax", TEMPERATURE, POSSIBLE_TEMPERATURES, "anomaly", "autoregression"),
+    Column("tmin", TEMPERATURE, POSSIBLE_TEMPERATURES, "anomaly", "regression"),
+    Column("rain", DEPTH, (0.0, 1900.0), "log1p", "mean"),
+)
+COLUMNS = tuple(column.name for column in MEASURED)
+TMAX, TMIN, RAIN = (COLUMNS.index(name) for name in ("tmax", "tmin", "rain"))
+TEMPERATURES = tuple(index for index, column in enumerate(MEASURED) if column.dimension is TEMPERATURE)
+
+TMIN_ABOVE_TMAX = "tmin above tmax"
+_LOWEST, _HIGHEST = np.array([column.limits for column in MEASURED]).T
+
+GUIDANCE, SPREAD = "guidance", "guidance_spread"
+
+ALL = "all"  # as the name of a predictor: every column that is not measured
+
+# A further predictor with one of these words in its name is a temperature and is converted as such.
+TEMPERATURE_WORDS = {"tmax", "tmin", "tmean", "temp", "temperature", "dewpoint", "guidance"}
+
+
+class PredictorError(ValueError):
+    """An unknown predictor, or a column that cannot be a forecast of the next day."""
+
+
+def column(name: str) -> Column:
+    """Return the definition of a measured column or predictor."""
+    if name in COLUMNS:
+        return MEASURED[COLUMNS.index(name)]
+    if is_spread(name):
+        return Column(name, TEMPERATURE_DIFFERENCE, (0.0, np.inf))
+    if is_guidance(name):
+        return Column(name, TEMPERATURE, POSSIBLE_TEMPERATURES)
+    is_temperature = not TEMPERATURE_WORDS.isdisjoint(name.split("_"))
+    return Column(name, TEMPERATURE if is_temperature else UNITLESS)
+
+
+def units_of(names: Iterable[str], units: Units = "metric") -> dict[str, str]:
+    """Return the unit of each column."""
+    return {name: column(name).unit(units) for name in names}
+
+
+def to_celsius(temperature: Temperature, units: Units) -> Temperature:
+    """Convert temperatures from ``units`` to degC."""
+    return temperature if units == "metric" else TEMPERATURE.to_metric(temperature)
+
+
+def from_celsius(temperature: float, units: Units) -> float:
+    """Convert a temperature from degC to ``units``."""
+    return temperature if units == "metric" else temperature * 1.8 + 32.0
+
+
+def measured_to_metric(values: Array, units: Units) -> Array:
+    """Convert a table (n, columns) of the measured columns from ``units`` to metric."""
+    if units == "metric":
+        return values
+    return np.column_stack([column.to_metric(values[:, i], units) for i, column in enumerate(MEASURED)])
+
+
+def is_spread(name: str) -> bool:
+    """Whether a column is the spread of an ensemble."""
+    return name == SPREAD or (name.startswith(f"{GUIDANCE}_") and name.endswith("_spread"))
+
+
+def is_guidance(name: str) -> bool:
+    """Whether a column is an external forecast of the next day's tmax."""
+    return name == GUIDANCE or (name.startswith(f"{GUIDANCE}_") and not is_spread(name))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return predictors in canonical order: guidance, spreads, others, each sorted by name."""
+    return tuple(sorted(names, key=lambda name: (not is_guidance(name), not is_spread(name), name)))
+
+
+def chosen_predictors(available: Iterable[str], named: Iterable[str]) -> tuple[str, ...]:
+    """Return the predictors of a record to use: guidance and spreads always, others where ``named``.
+
+    Raises PredictorError where a named column is not in the record.
+    """
+    predictors = {name for name in available if name not in {"date", *COLUMNS}}
+    chosen = set(named)
+    if missing := sorted(chosen - predictors - {ALL}):
+        others = ", ".join(in_order(predictors)) or "none"
+        raise PredictorError(f"no column {missing[0]!r} to use as a predictor; the record has: {others}")
+    used = {name for name in predictors if name in chosen or is_guidance(name) or is_spread(name)}
+    return in_order(predictors if ALL in chosen else used)
+
+
+def impossible(values: Array, predictors: Mapping[str, Array] | None = None) -> Iterator[tuple[int, str, str]]:
+    """Yield (row, column, reason) of each impossible value: outside its limits, or tmin above tmax (both are listed).
+
+    ``values`` (n, columns) and ``predictors`` (name -> (n,)) are metric; ``nan`` is missing.
+    """
+    wrong = (values < _LOWEST) | (values > _HIGHEST)
+    if wrong.any():
+        for row, index in np.argwhere(wrong):
+            yield int(row), COLUMNS[index], _outside(MEASURED[index])
+        values = np.where(wrong, np.nan, values)
+    for row in np.flatnonzero(values[:, TMIN] > values[:, TMAX]):
+        for index in (TMAX, TMIN):
+            yield int(row), COLUMNS[index], TMIN_ABOVE_TMAX
+    for name, series in (predictors or {}).items():
+        low, high = column(name).limits
+        for row in np.flatnonzero((series < low) | (series > high)):
+            yield int(row), name, _outside(column(name))
+
+
+def _outside(column: Column) -> str:
+    low, high = column.limits
+    return f"outside {low:g} to {high:g}" if np.isfinite(high) else f"below {low:g}"

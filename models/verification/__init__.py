@@ -1,0 +1,1 @@
+"""Verification: scores, baselines, backtests, and the challenge of a champion."""

@@ -1,0 +1,100 @@
+"""Add pressure to the table of columns as one more row; then read, train, save, load and forecast.
+
+Run by test_columns.py as ``python -m tests.models.record.pressure FOLDER``.
+"""
+# ruff: noqa: E402  # the row is added before anything imports the table
+
+import importlib.util
+import sys
+from pathlib import Path
+
+ROW = '    Column("rain", DEPTH, (0.0, 1900.0), "log1p", "mean"),\n'
+ADDED = '    Column("pressure", Dimension("hPa", "inHg", lambda inches: inches * 33.8639), (800.0, 1100.0)),\n'
+
+spec = importlib.util.find_spec("models.record.columns")
+source = Path(spec.origin).read_text()
+assert source.count(ROW) == 1
+columns = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = columns
+exec(compile(source.replace(ROW, ROW + ADDED), spec.origin, "exec"), vars(columns))
+
+import msgspec
+import numpy as np
+import pytest
+
+from app.readers import read_record
+from app.serving.answer import answer
+from app.serving.champions import Champions
+from app.serving.errors import QuestionError
+from app.store import Store
+from app.training.pretrained import pretrained_weights
+from app.training.train import train_station
+from models.recipe import Recipe
+from models.record.columns import COLUMNS, MEASURED
+from models.record.days import StationDays
+from tests.stations import QUICK, guided_days, observations, write_csv
+
+PRESSURE = COLUMNS.index("pressure")
+
+
+def station_days():
+    """A station where pressure is high on the day before a warmer one; one value is impossible, one missing."""
+    days = guided_days(400, spread=False, wind=False)
+    pressure = 1013 + 2 * np.nan_to_num(days.next_tmax - days.tmax)
+    pressure[[50, 60]] = 9999, np.nan
+    return StationDays(days.first, np.column_stack([days.values, pressure.round(1)]), days.predictors)
+
+
+def body(days, guidance=None, units="metric", **replaced):
+    """Return a question of the last 14 days; of the last day, some values are ``replaced``."""
+    asked = observations(days)
+    asked[-1] |= replaced
+    content = {"observations": asked, "units": units} | ({} if guidance is None else {"guidance": guidance})
+    return msgspec.json.encode(content)
+
+
+def in_us_units(days):
+    tmax, tmin, rain, pressure = days.values.T
+    return StationDays(days.first, np.column_stack([tmax * 1.8 + 32, tmin * 1.8 + 32, rain / 25.4, pressure / 33.8639]))
+
+
+def main(folder):
+    record = read_record(write_csv(folder / "hill.csv", station_days()))
+    days = record.days
+    assert [(s.column, s.value, s.reason) for s in record.set_aside] == [("pressure", 9999, "outside 800 to 1100")]
+    training = train_station("hill", record, QUICK)
+    model = training.model
+    assert model.columns == COLUMNS == ("tmax", "tmin", "rain", "pressure")
+    assert training.manifest.units["pressure"] == MEASURED[PRESSURE].unit("metric") == "hPa"
+    assert model.station_only.calibration.widening.shape == (4, 2)
+
+    store = Store(folder / "store")
+    training.promote_in(store, "test")
+    champions = Champions(store)
+    plain = StationDays(days.first, days.values)
+    latest = np.where(days.dates == days.last, days.predictors["guidance"], np.nan)
+    guided = StationDays(days.first, days.values, {"guidance": latest})
+    for given, expected in ((float(latest[-1]), model.predict(guided)), (None, model.predict(plain))):
+        found = answer(champions, body(plain, given))
+        assert (found.tmax, [interval.low for interval in found.intervals]) == (
+            round(expected.tmax, 2),
+            [round(expected.interval(level)[0], 2) for level in (0.8, 0.9)],
+        )
+        assert not [flag for flag in found.flags if "pressure" in flag]
+        low = answer(champions, body(plain, given, pressure=980.0))
+        assert (low.tmax, low.input_digest) != (found.tmax, found.input_digest)
+        unknown = answer(champions, body(plain, given, pressure=None))
+        assert f"filled {days.last} pressure" in unknown.flags
+
+    us = answer(champions, body(in_us_units(plain), units="us"))
+    assert abs(us.tmax - (model.predict(plain).tmax * 1.8 + 32)) < 0.01
+    impossible = r"^/observations/13/pressure: 29.9 hPa is not a possible value of pressure$"
+    with pytest.raises(QuestionError, match=impossible):
+        answer(champions, body(plain, pressure=29.9))
+    # The pretrained weights know three columns: the default recipe begins with random ones.
+    assert pretrained_weights(Recipe()) == ([], None)
+    print("read, trained, saved, loaded, asked")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
