@@ -86,11 +86,11 @@ def retrain(
     if metrics:
         write_metrics(metrics, outcomes, began, seconds, success=not stopped and failures <= max_failures)
     if json:
-        replace_file(json, outcomes_json(outcomes, began, seconds))
+        replace_file(json, outcomes_json(outcomes, began, seconds, dry_run))
     if report:
         from app.report.retraining import retraining_report  # noqa: PLC0415  # plotly is slow to import
 
-        replace_file(report, retraining_report(outcomes, began, seconds).encode())
+        replace_file(report, retraining_report(outcomes, began, seconds, dry_run).encode())
     output.print(retraining_table(outcomes))
     if dry_run:
         messages.print("dry run: the store is unchanged")

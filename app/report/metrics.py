@@ -26,9 +26,10 @@ class RetrainingResult(msgspec.Struct, frozen=True):
     counts: dict[str, int]  # decision -> stations
     units: str  # of the scores
     outcomes: list[Outcome]
+    dry_run: bool = False  # whether the store was left unchanged
 
 
-def outcomes_json(outcomes: Sequence[Outcome], began: datetime, seconds: float) -> bytes:
+def outcomes_json(outcomes: Sequence[Outcome], began: datetime, seconds: float, dry_run: bool = False) -> bytes:
     """Return a retraining as JSON; `RetrainingResult` is its schema."""
     result = RetrainingResult(
         began=began,
@@ -37,6 +38,7 @@ def outcomes_json(outcomes: Sequence[Outcome], began: datetime, seconds: float) 
         counts=counts(outcomes),
         units=TEMPERATURE.metric,
         outcomes=list(outcomes),
+        dry_run=dry_run,
     )
     return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
 

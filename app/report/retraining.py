@@ -28,12 +28,7 @@ FAR, NEARLY_ALL = 2, 0.95  # bars are cut off at twice the 95th percentile of th
 LINE_LENGTH, MOST_LINES = 60, 6  # of the reason in the hover text
 
 
-def retraining_report(
-    outcomes: Sequence[Outcome],
-    began: datetime,
-    seconds: float,
-    title: str = "Retraining of next-day maximum temperature models",
-) -> str:
+def retraining_report(outcomes: Sequence[Outcome], began: datetime, seconds: float, dry_run: bool = False) -> str:
     """Return the outcomes of a retraining as a self-contained HTML page.
 
     Parameters
@@ -41,6 +36,7 @@ def retraining_report(
     outcomes : in any order
     began : with a UTC offset
     seconds : duration
+    dry_run : whether the store was left unchanged
     """
     ordered = sorted(outcomes, key=lambda outcome: (ORDER.index(outcome.decision), outcome.station))
     compared = [outcome for outcome in ordered if gain(outcome) is not None]
@@ -48,7 +44,8 @@ def retraining_report(
     references, limit = _references(judged), longest_bar(compared)
     return render(
         "retraining.html",
-        title=title,
+        title="Retraining of next-day maximum temperature models" + (": dry run" if dry_run else ""),
+        dry_run=dry_run,
         began=f"{began.astimezone(UTC):%Y-%m-%d %H:%M}",
         took=timedelta(seconds=round(seconds)),
         outcomes=ordered,

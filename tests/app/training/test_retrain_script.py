@@ -54,6 +54,8 @@ class TestInThisProcess:
         assert dry.returncode == 0, dry.stderr
         assert dry.stderr.endswith("dry run: the store is unchanged\n")
         assert decisions(folder / "r.json") == {"hill": "promoted", "lake": "promoted", "void": "failed"}
+        assert json.loads((folder / "r.json").read_bytes())["dry_run"]
+        assert "This was a dry run: the store is unchanged" in (folder / "r.html").read_text()
         assert not store.root.exists()
 
         first = retrain(folder, "--jobs", "1", *options)
