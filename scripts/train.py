@@ -103,8 +103,8 @@ def train_one(
             f"{name}: guidance is not used yet: it needs {least} days with guidance, tmax, and tmax on the next day"
         )
     if shared and not training.manifest.shared_corrector:
-        why = "does not match its predictors or recipe" if guided else "needs more guidance than it has"
-        messages.print(f"{name}: trained alone: the shared corrector {why}")
+        why = ", which does not match its predictors or recipe" if guided else ": it has too little guidance"
+        messages.print(f"{name}: trained without the shared corrector{why}")
     report(training)
     version = training.promote_in(store, reason="scripts.train")
     messages.print(f"{name}: {version} is the champion in {store.root}")

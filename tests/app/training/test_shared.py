@@ -33,6 +33,8 @@ def shared_store(tmp_path_factory):
     done = call_script("train", "--pool", "--quick", *files, TMAX_STORE=str(folder / "store"))
     assert done.returncode == 0, done.stderr
     assert "shared corrector fitted to 598 days of 2 stations" in done.stderr
+    assert done.stderr.count("trained without") == 1
+    assert "\ntown: trained without the shared corrector: it has too little guidance\n" in done.stderr
     return Store(folder / "store")
 
 
@@ -100,6 +102,10 @@ def test_a_single_record_uses_the_stored_one_if_there_is_one(shared_store, tmp_p
         assert done.returncode == 0, done.stderr
         alone = "no shared corrector in the store; training this station alone" in done.stderr
         assert (shared_of(Store(root), "fell"), alone) == (found, found is None)
+    (tmp_path / "recipe.toml").write_text("[guidance]\nhidden = 3\n")
+    done = call_script("train", "--pool", "--quick", file, "--recipe", tmp_path / "recipe.toml", "--store", stored)
+    assert "fell: trained without the shared corrector, which does not match its predictors or recipe\n" in done.stderr
+    assert shared_of(Store(stored), "fell") is None
 
 
 def test_without_guidance_training_stops_and_retraining_goes_on(tmp_path, retrain_here):
