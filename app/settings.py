@@ -17,7 +17,10 @@ class Settings:
 
     store: Path = field(default=Path("store"), metadata={"purpose": "Model store, relative to the working directory."})
     workers: int = field(default=2, metadata={"purpose": "Processes that answer requests."})
-    max_body_bytes: int = field(default=2 * 1024 * 1024, metadata={"purpose": "Larger bodies are refused with 413."})
+    max_body_bytes: int = field(default=2 * 1024 * 1024, metadata={"purpose": "A larger question is refused with 413."})
+    max_upload_bytes: int = field(
+        default=32 * 1024 * 1024, metadata={"purpose": "The same for a file or a batch of questions."}
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,10 @@ import click
 import msgspec
 import numpy as np
 
-from app.readers import Record, read_record, station_name
+from app.readers import Record, groups, read_with_guidance
 from app.store.files import replace_file
 from app.store.manifest import Span
-from app.training.outcomes import one_line
+from app.text import one_line
 from app.training.shared import fit_shared
 from app.training.train import setup_for
 from models.forecast.guidance.shared import SharedCorrector
@@ -27,7 +27,7 @@ from models.verification.backtest import backtest_folds
 from models.verification.comparison import Comparison, Scores
 from models.verification.trial import n_networks
 from scripts.cli import options
-from scripts.cli.console import Command, messages, output
+from scripts.cli.console import Command, messages, output, told
 from scripts.cli.progress import TrainingProgress
 from scripts.cli.tables import scores_table
 
@@ -83,7 +83,8 @@ class Results(msgspec.Struct):
 def backtest(
     files: list[Path],
     record_format: str,
-    units: Units,
+    units: Units | None,
+    timezone: str | None,
     guidance: Path | None,
     pool: bool,
     recipe: Recipe,
@@ -102,29 +103,30 @@ def backtest(
     The pretrained initial weights may have been trained on later days of the same station; test such a station with
     initial_weights = "random" in the recipe.
     """
-    guidance_files = options.guidance_by_station(guidance, files)
+    guidance_files = options.guidance_by_station(guidance, files, record_format)
     options.check_outputs((report, json, forecasts), (*files, *guidance_files.values()))
     results = Results(TEMPERATURE.metric, recipe, seed, days, [], {})
     comparisons: list[Comparison] = []
 
-    def read(path: Path) -> Record:
-        return read_record(path, record_format, units, recipe.predictors, guidance_files.get(station_name(path)))
+    def read(together: tuple[Path, ...]) -> list[Record]:
+        return read_with_guidance(together, record_format, units, timezone, recipe.predictors, guidance_files)
 
-    shared = shared_until(files, read, recipe, seed) if pool else None
-    for path in files:
+    stations = groups(files, record_format)
+    shared = shared_until([together for _, together in stations], read, recipe, seed) if pool else None
+    for _, together in stations:
+        name = one_line(", ".join(map(str, together)))
         try:
-            record = read(path)
-            if record.station in {result.station for result in results.stations}:
-                raise ValueError(f"another file is also named after station {record.station!r}: rename one of them")
-            comparison, result = backtest_station(record, recipe, seed, folds, days, shared)
+            for record in read(together):
+                if record.station in {result.station for result in results.stations}:
+                    raise ValueError(f"another file is also of station {record.station!r}: keep one, or rename one")
+                told(record)
+                comparison, result = backtest_station(record, recipe, seed, folds, days, shared)
+                results.stations.append(result)
+                comparisons.append(comparison)
+                print_tables(result)
         except (ValueError, ArithmeticError, MemoryError, OSError) as error:
-            name, reason = one_line(path), one_line(error)
-            results.failed[name] = reason.removeprefix(f"{name}: ")
+            results.failed[name] = one_line(error).removeprefix(f"{name}: ")
             messages.print(f"Error: {name}: {results.failed[name]}")
-        else:
-            results.stations.append(result)
-            comparisons.append(comparison)
-            print_tables(result)
         if comparisons:
             write(results, comparisons, report, json, forecasts)
     if len(results.stations) > 1:
@@ -134,15 +136,17 @@ def backtest(
         raise SystemExit(1)
 
 
-def shared_until(files: list[Path], read: Callable[[Path], Record], recipe: Recipe, seed: int) -> SharedUntil:
+def shared_until(
+    stations: Iterable[tuple[Path, ...]], read: Callable[[tuple[Path, ...]], list[Record]], recipe: Recipe, seed: int
+) -> SharedUntil:
     """Return a function that fits the shared corrector to all files, up to the day that it is given."""
 
     @cache
     def shared(through: np.datetime64) -> SharedCorrector | None:
         records = []
-        for path in files:
+        for together in stations:
             with suppress(ValueError, OSError):  # reported when the station is backtested
-                records.append(read(path))
+                records += read(together)
         try:
             return fit_shared(records, recipe, seed, through)
         except ValueError as error:

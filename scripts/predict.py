@@ -2,18 +2,23 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 
 import click
+import numpy as np
 
-from app.readers import column_names, read_record, station_name
+from app.readers import Record, column_names, groups, read_record
+from app.serving.believed import flags_of, forecast_from
 from app.serving.champions import Champions, NoModel, ServedModel
+from app.serving.errors import QuestionError
+from app.serving.files import FileQuestion, Options
+from app.serving.question import BY_OPTION
 from app.store import Store, StoreError
 from models.forecast.distribution import Forecast
-from models.forecast.saved import Forecaster
 from models.record.columns import Units, from_celsius
-from models.record.days import StationDays
 from models.record.sequence import SequenceError
 from scripts.cli import options
 from scripts.cli.console import Command, messages
@@ -23,52 +28,91 @@ LEVELS = (0.8, 0.9)
 
 @click.command(cls=Command)
 @options.data
-@click.option("--station", help="Station name. Default: the name of the file.")
+@options.station
 @options.guidance_file
+@click.option(
+    "--accept",
+    multiple=True,
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="The values of this day are real, however unlikely; may be repeated.",
+)
 @click.option("--every-day", is_flag=True, help="Forecast from every day of the record, not only the last.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file. Default: standard output.")
 @options.store
 def predict(
     data: Path,
     record_format: str,
-    units: Units,
+    units: Units | None,
+    timezone: str | None,
     station: str | None,
     guidance: Path | None,
+    accept: Sequence[datetime],
     every_day: bool,
     out: Path | None,
     store: Store,
 ) -> None:
     """Forecast tmax on the day after the end of the record, as CSV in the units of the record."""
-    options.guidance_by_station(guidance, [data])
+    options.guidance_by_station(guidance, [data], record_format)
     options.check_outputs((out,), (data, guidance))
-    served = served_model(store, station or station_name(data))
+    served = served_model(store, station or groups([data], record_format)[0][0])
     model = served.model
     predictors = [name for name in model.predictors if name in column_names(data)]
-    days = read_record(data, record_format, units, predictors, guidance).days
+    record = read_record(data, record_format, units, predictors, guidance, timezone, station)
+    units = units or record.units
     if served.refused:
         messages.print(
             f"forecast by the earlier champion {served.version}, because the present one was refused: {served.refused}"
         )
-    if guidance and not set(days.predictors) & set(model.predictors):
+    if guidance and not set(record.days.predictors) & set(model.predictors):
         uses = f"it uses {', '.join(model.predictors)}" if model.predictors else "it was trained without guidance"
         messages.print(f"{guidance} is not used by the model of {served.station}: {uses}")
-    forecasts = list(every_forecast(model, days)) if every_day else [model.predict(days)]
+    dates = [day.date() for day in accept]
+    try:
+        forecasts, said = (every_forecast if every_day else forecast)(served, record, units, dates)
+    except QuestionError as error:
+        raise click.ClickException(f"{data}: {error.errors[0].detail}") from None
     if not forecasts:
         raise click.ClickException(f"{data}: too few days for a forecast")
     if out:
         out.write_text(as_csv(forecasts, units))
     else:
         click.echo(as_csv(forecasts, units), nl=False)
-    if every_day:
-        without = len(days) - len(forecasts)
-        messages.print(
-            f"{len(forecasts)} forecasts; none from {without} days: tmax is missing, or too few days precede them"
-        )
-    else:
-        for date, column in forecasts[0].filled:
-            messages.print(f"filled {date} {column}")
-        for note in forecasts[0].notes:
-            messages.print(note)
+    for line in said:
+        messages.print(line)
+
+
+def forecast(
+    served: ServedModel, record: Record, units: Units, accept: Sequence[date]
+) -> tuple[list[Forecast], list[str]]:
+    """Return the forecast from the last day with a tmax, and what is to be said of it.
+
+    Raises QuestionError where the last tmax is not believed, or there are too few days.
+    """
+    options = Options(units=units, accept=tuple(accept))
+    question = FileQuestion.of_record(record, options, served.model.predictors, served.longest, BY_OPTION)
+    found, judgement = forecast_from(served, question)
+    filled = [f"filled {date} {column}" for date, column in found.filled]
+    return [found], [*question.notes, *flags_of(question, judgement), *filled, *found.notes]
+
+
+def every_forecast(
+    served: ServedModel, record: Record, units: Units, accept: Sequence[date]
+) -> tuple[list[Forecast], list[str]]:
+    """Return the forecasts from all days of a record that allow one, and what is to be said of the others."""
+    days, real, forecasts, doubted = record.days, [*map(np.datetime64, accept)], [], 0
+    if wrong := [date for date in accept if not days.first <= np.datetime64(date) <= days.last]:
+        raise click.UsageError(f"--accept: {wrong[0]} is not a day of the record, {days.first} to {days.last}")
+    for last in np.flatnonzero(~np.isnan(days.tmax)).tolist():
+        sequence = days.part(max(0, last + 1 - served.longest), last + 1)
+        judgement = served.belief.judge(sequence, units, real)
+        if judgement.refused:
+            doubted += 1
+            continue
+        with suppress(SequenceError):
+            forecasts.append(served.model.predict(judgement.days))
+    others = f"{len(forecasts)} forecasts; none from {len(days) - len(forecasts)} days: tmax is missing"
+    return forecasts, [f"{others}, or not believed ({doubted} days), or too few days precede them"]
 
 
 def served_model(store: Store, station: str) -> ServedModel:
@@ -81,15 +125,6 @@ def served_model(store: Store, station: str) -> ServedModel:
     except StoreError:
         hint = f"python -m scripts.store list --store {store.root} shows the stations"
         raise ValueError(f"no model of station {station!r} in {store.root}; {hint}") from None
-
-
-def every_forecast(model: Forecaster, days: StationDays) -> Iterator[Forecast]:
-    """Yield a forecast from each day of a record that allows one."""
-    for end in range(1, len(days) + 1):
-        try:
-            yield model.predict(days.part(0, end))
-        except SequenceError:
-            continue
 
 
 def as_csv(forecasts: list[Forecast], units: Units) -> str:

@@ -37,7 +37,8 @@ SHARE, YEARS = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, min_op
 def pretrain(
     files: list[Path],
     record_format: str,
-    units: Units,
+    units: Units | None,
+    timezone: str | None,
     out: Path,
     share: float,
     years: float,
@@ -59,7 +60,7 @@ def pretrain(
         raise click.UsageError(f"only networks of one layer can be pretrained; the recipe has {recipe.layers}")
     sets = []
     for path in files:
-        days = earlier_days(read_record(path, record_format, units).days, years, share)
+        days = earlier_days(read_record(path, record_format, units, timezone=timezone).days, years, share)
         sets.append(training_set(path, days, recipe))
         messages.print(f"{path}: {len(sets[-1].x)} training rows, {days.first} to {days.last}")
     x, target = (np.concatenate([getattr(one, name) for one in sets]) for name in ("x", "target"))

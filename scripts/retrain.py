@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from app.readers.source import NO_TABLE
 from app.report.metrics import outcomes_json, write_metrics
 from app.store import Store, StoreError
 from app.store.files import replace_file
@@ -21,9 +22,12 @@ from scripts.cli.console import Command, messages, output
 from scripts.cli.progress import StationProgress
 from scripts.cli.tables import retraining_table
 
+# Of files in a folder of records; other files are left alone.
+SUFFIXES = {".csv", ".txt", ".tsv", ".dat", ".dly", ".json", ".gz", ".zip", ".sdb", ".db", ".sqlite"}
+
 
 @click.command(cls=Command)
-@click.option("--data", required=True, help="Folder of records (*.csv), or a quoted pattern: 'records/*.csv'.")
+@click.option("--data", required=True, help="Folder of records, or a quoted pattern: 'records/*.csv'.")
 @options.reading
 @options.guidance
 @options.pool
@@ -60,13 +64,13 @@ def retrain(
 ) -> None:
     """Train a challenger for each station whose record or guidance has changed, and promote it if it passes.
 
-    A station is named after its file. Challenger and champion are judged on days that neither has seen. An interrupted
-    run keeps the finished stations, and the next run continues from there.
+    A station is named after the id in its file, or else after the file. Challenger and champion are judged on days that
+    neither has seen. An interrupted run keeps the finished stations, and the next run continues from there.
     """
     if scheduler and backend == "loky":
         raise click.UsageError("--scheduler needs --backend dask")
     files = records(data)
-    guidance_files = options.guidance_by_station(guidance, files)
+    guidance_files = options.guidance_by_station(guidance, files, plan["record_format"])
     options.check_outputs((report, json, metrics), (*files, *guidance_files.values()))
     store = Store(store.root, read_only=dry_run)
     began, stopped = datetime.now(UTC), ""
@@ -98,16 +102,32 @@ def retrain(
         kept = "" if dry_run else "; the next run continues from there"
         raise click.ClickException(f"{stopped}; {len(outcomes)} of {len(files)} stations are done{kept}")
     if failures > max_failures:
-        raise click.ClickException(f"{failures} of {len(files)} stations failed; --max-failures is {max_failures}")
+        raise click.ClickException(f"{failures} of {len(outcomes)} stations failed; --max-failures is {max_failures}")
 
 
 def records(data: str) -> list[Path]:
-    """Return the records in a folder, or that match a pattern, sorted. Raises click.UsageError where there are none."""
-    pattern = f"{glob.escape(data)}/*.csv" if Path(data).is_dir() else data
-    files = sorted(path for path in map(Path, glob.glob(pattern, recursive=True)) if path.is_file())  # noqa: PTH207
+    """Return the records in a folder, or that match a pattern, sorted.
+
+    A link out of the folder is not followed. Raises click.UsageError where there are none.
+    """
+    folder = Path(data)
+    if folder.is_dir():
+        files = [path for path in sorted(folder.iterdir()) if is_record(path)]
+        for path in [path for path in files if not path.resolve().is_relative_to(folder.resolve())]:
+            messages.print(f"{path} is a link out of the folder and is not read")
+            files.remove(path)
+    else:
+        files = sorted(path for path in map(Path, glob.glob(data, recursive=True)) if path.is_file())  # noqa: PTH207
     if not files:
+        pattern = f"{folder}/*.csv, *.txt, ..." if folder.is_dir() else data
         raise click.UsageError(f"no record found: no file matches {pattern}")
     return files
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file in a folder may be a record, by its name."""
+    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not NO_TABLE.match(path.name)
+    return named and path.is_file()
 
 
 if __name__ == "__main__":

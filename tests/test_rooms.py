@@ -18,10 +18,11 @@ ROOMS = {
     "models.forecast": ("models.nn models.record", "numpy msgspec sklearn scipy"),
     "models.verification": ("models.nn models.record models.forecast", "numpy scipy"),
     "app.settings": ("", ""),
+    "app.text": ("", ""),
     "app.store": (MODELS, "numpy msgspec joblib"),
     "app.readers": ("models.nn models.record", "numpy msgspec pandas"),
     "app.training": (f"{MODELS} app.store app.readers", "numpy msgspec joblib threadpoolctl dask distributed"),
-    "app.serving": (f"{MODELS} app.store", "numpy msgspec"),
+    "app.serving": (f"{MODELS} app.store app.readers", "numpy msgspec"),
     "app.report": (f"{MODELS} app.training", "numpy msgspec scipy plotly jinja2 markupsafe prometheus_client"),
     "app.web": (f"{MODELS} app.store app.serving", "msgspec flask werkzeug"),
     "scripts.cli": (f"{MODELS} app.store app.readers app.training", "msgspec click rich"),
@@ -31,14 +32,25 @@ ROOMS = {
     ),
     "scripts.bench": (
         f"{MODELS} app.readers app.training scripts.cli",
-        "numpy pandas sklearn click rich onnx onnxruntime torch distributed",
+        "numpy msgspec pandas sklearn click rich onnx onnxruntime torch distributed",
     ),
 }
 # Except that models know no environment, and networks no recipe.
-EVERYWHERE = {"models.recipe", "app.settings"}
+EVERYWHERE = {"models.recipe", "app.settings", "app.text"}
 
 # All that models may use of the standard library: nothing with a disk, a clock, a network, an environment or chance.
-PURE = {"collections", "contextlib", "dataclasses", "functools", "math", "numbers", "statistics", "types", "typing"}
+PURE = {
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "functools",
+    "math",
+    "numbers",
+    "re",
+    "statistics",
+    "types",
+    "typing",
+}
 COMPILED = {"ctypes", "hashlib", "pathlib"}  # models/nn/compiled.py finds and loads the C code
 
 OWN = {"app", "models", "scripts", "tests"}
@@ -99,7 +111,10 @@ def test_models_are_free_of_disk_clock_network_environment_and_global_randomness
 
 
 def test_serving_loads_no_training_library(store, body):
-    """A forecast comes from a model file that holds a StandardScaler, without scikit-learn; nor do commands wait."""
+    """A forecast comes from a model file that holds a StandardScaler, without scikit-learn; nor do commands wait.
+
+    Only a file is read by pandas, which is then imported.
+    """
     code = f"""
 import json, sys
 from pathlib import Path
@@ -111,11 +126,15 @@ assert answer.status_code == 200, answer.data
 assert client.get("/readyz").status_code == client.get("/models/hill").status_code == 200
 serving = list(sys.modules)
 import scripts.store
-print(json.dumps([serving, list(sys.modules)]))
+looking = list(sys.modules)
+wrong = client.post("/predict", data="date,tmax", content_type="text/csv")
+assert wrong.status_code == 422, wrong.data
+print(json.dumps([serving, looking, list(sys.modules)]))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert not done.stderr
-    serving, looking = map(set, json.loads(done.stdout))
+    serving, looking, reading = map(set, json.loads(done.stdout))
     slow = {"sklearn", "pandas", "scipy", "plotly", "app.readers", "app.report", "models.regressor"}
     assert not serving & {*slow, "rich", "app.training", "scripts"}
     assert not looking & slow
+    assert reading & slow == {"pandas", "app.readers"}

@@ -1,5 +1,6 @@
 """Files of past tmax forecasts: plain CSV, and Open-Meteo's JSON and CSV."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,24 +9,24 @@ import numpy as np
 import pandas as pd
 
 from app.readers import open_meteo
-from app.readers.cells import iso_dates, numbers
-from app.readers.plain_csv import PREDICTOR_NAME
+from app.readers.columns import PREDICTOR_NAME
+from app.readers.dates import local, read_times
+from app.readers.open_meteo import FORECAST, VALID
 from app.readers.record import RecordError
+from app.readers.values import numbers as read_numbers
+from app.text import printable
 from models.nn import Array
 from models.record.columns import GUIDANCE, Units, column
 from models.record.quality import SetAside
 
-# Accepted column names of the valid date, of the issue time, and of the forecast (also guidance_<name>).
-VALID = ("date", "valid", "valid_date", "valid_time", "time", "target_date")
+# Accepted names of the issue time.
 ISSUED = ("issued", "issue", "issue_time", "run", "init", "reference_time")
-FORECAST = {GUIDANCE, "tmax", "value", "forecast"}
-
 MIN_HOURS = 4  # per day, for a daily maximum
 MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?$"
 HOUR = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?"
 INSTANT = (
     r"(?i)^([0-9]{4}([-/])[0-9]{2}\2[0-9]{2})(?:[t ]([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.[0-9]+)?)?)?)?"
-    r" ?(?:z|utc|gmt|[+-][0-9]{2}:?[0-9]{2})?$"
+    r" ?(z|utc|gmt|[+-][0-9]{2}:?[0-9]{2})?$"
 )
 
 
@@ -38,8 +39,10 @@ class Forecasts(NamedTuple):
     says_unit: bool  # whether the file states its units
 
 
-def read_forecasts(path: Path, units: Units) -> Forecasts:
+def read_forecasts(path: Path, units: Units, timezone: str | None = None) -> Forecasts:
     """Read a file of forecasts; ``units`` apply where the file does not state its own.
+
+    Issue times with an offset are turned into the clock of the station's ``timezone``.
 
     Raises RecordError, which names the place in the file and the remedy.
     """
@@ -52,7 +55,7 @@ def read_forecasts(path: Path, units: Units) -> Forecasts:
         raise RecordError(f"{path}: the file holds no forecasts")
     columns = pd.DataFrame(
         {
-            guidance: column(guidance).to_metric(numbers(path, table[name]), own_units.get(name, units))
+            guidance: column(guidance).to_metric(_numbers(path, table[name]), own_units.get(name, units))
             for name, guidance in names.items()
         },
         index=table.index,
@@ -61,11 +64,11 @@ def read_forecasts(path: Path, units: Units) -> Forecasts:
     if open_meteo.are_hours(names):
         by_day = _highest_by_day(path, columns, _hours(path, table[valid]))
     else:
-        days = iso_dates(path, table[valid].str.replace(MIDNIGHT, "", regex=True))
+        days = _dates(path, table[valid].str.replace(MIDNIGHT, "", regex=True))
         if issued is None:
             by_day = _one_by_day(path, columns, days)
         else:
-            by_day, late = _last_issued_before(path, columns, days, _instants(path, table[issued]))
+            by_day, late = _last_issued_before(path, columns, days, _instants(path, table[issued], timezone))
     values = {str(name): series.to_numpy() for name, series in by_day.items()}
     return Forecasts(by_day.index.to_numpy().astype("M8[D]"), values, late, set(names) <= set(own_units))
 
@@ -95,17 +98,54 @@ def _one_of(path: Path, table: pd.DataFrame, names: Sequence[str]) -> str | None
     return found[0] if found else None
 
 
-def _instants(path: Path, text: "pd.Series[str]") -> Array:
-    """Read ISO 8601 dates and times, ignoring the time zone: (n,) datetime64[s]."""
+def _dates(path: Path, text: "pd.Series[str]") -> Array:
+    times = read_times(str(path), str(text.name), text, None).times
+    wrong = np.isnat(times) | (times != times.astype("M8[D]")) | text.str.fullmatch(r"[0-9]{9,}").to_numpy(dtype=bool)
+    if wrong.any():
+        at = text.index[wrong][0]
+        raise RecordError(f"{path}: {at}: {text.name} {printable(text[at])!r} is not a date such as 2012-01-31")
+    return times.astype("M8[D]")
+
+
+def _numbers(path: Path, text: "pd.Series[str]") -> Array:
+    values, wrong = read_numbers(text)
+    if wrong.any():
+        at = text.index[wrong][0]
+        raise RecordError(
+            f"{path}: {at}: {text.name} {printable(text[at])!r} is not a number (leave it empty if unknown)"
+        )
+    return values
+
+
+def _instants(path: Path, text: "pd.Series[str]", timezone: str | None) -> Array:
+    """Read ISO 8601 dates and times, (n,) datetime64[s]; those with an offset by the clock of the time zone."""
     found = text.str.extract(INSTANT)
     date, hour, minute, second = found[0].str.replace("/", "-"), *(found[part].fillna("00") for part in (2, 3, 4))
     instants = pd.to_datetime(date + "T" + hour + ":" + minute + ":" + second, format="ISO8601", errors="coerce")
     if instants.isna().any():
-        place = text.index[instants.isna().to_numpy()][0]
+        at = text.index[instants.isna().to_numpy()][0]
         raise RecordError(
-            f"{path}: {place}: {text.name} {text[place]!r} is not a time such as 2012-01-31 or 2012-01-31T18:00"
+            f"{path}: {at}: {text.name} {printable(text[at])!r} is not a time such as 2012-01-31 or 2012-01-31T18:00"
         )
-    return np.asarray(instants.to_numpy().astype("M8[s]"))
+    times = np.array(instants.to_numpy().astype("M8[s]"))
+    zoned = found[5].notna().to_numpy()
+    if zoned.any():
+        if timezone is None:
+            at = text.index[zoned][0]
+            raise RecordError(
+                f"{path}: {at}: {text.name} {printable(text[at])!r} has an offset: name the station's own time "
+                "zone, such as --timezone Europe/Berlin, or give the times by the station's own clock"
+            )
+        offsets = found[5][zoned].map(_offset).to_numpy().astype("m8[s]")
+        times[zoned] = local(times[zoned] - offsets, timezone)
+    return times
+
+
+def _offset(text: str) -> int:
+    """Return an offset such as +05:30 in seconds."""
+    digits = re.sub(r"[^0-9]", "", text)
+    seconds = (int(digits[:2]) * 60 + int(digits[2:])) * 60 if digits else 0
+    return -seconds if text.startswith("-") else seconds
 
 
 def _hours(path: Path, text: "pd.Series[str]") -> pd.DatetimeIndex:

@@ -12,7 +12,7 @@ from models.record.days import ONE_DAY
 from models.record.quality import set_aside_impossible
 
 
-def with_guidance(record: Record, path: Path, units: Units) -> Record:
+def with_guidance(record: Record, path: Path, units: Units, timezone: str | None = None) -> Record:
     """Join the forecasts of a file to the days of a record; ``units`` apply where the file does not state its own.
 
     A forecast goes into the row of the day before its valid date, and replaces the record's own value in that column.
@@ -20,7 +20,7 @@ def with_guidance(record: Record, path: Path, units: Units) -> Record:
 
     Raises RecordError, which names the place in the file and the remedy.
     """
-    forecasts, days = read_forecasts(path, units), record.days
+    forecasts, days = read_forecasts(path, units, timezone), record.days
     rows = (forecasts.valid - days.first).astype(int) - 1
     inside = (rows >= 0) & (rows < len(days))
     columns, joined = dict(days.predictors), 0

@@ -2,17 +2,23 @@
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from models.record.columns import COLUMNS, TEMPERATURES, TMIN_ABOVE_TMAX
+from models.nn import Array
+from models.record.columns import COLUMNS, TEMPERATURES, TMIN_ABOVE_TMAX, Units
 from models.record.days import StationDays
 from models.record.quality import SetAside, set_aside_impossible
 
 # A larger share of impossible temperatures points to a wrong unit rather than a faulty thermometer.
 IMPOSSIBLE_SHARE = 0.01
+
+
+TEMPERATURE_NAMES = {COLUMNS[index] for index in TEMPERATURES}
 
 
 class RecordError(ValueError):
@@ -23,9 +29,19 @@ class RecordError(ValueError):
 class Record:
     """A station's record."""
 
-    station: str  # made from the name of the file
+    station: str  # a valid station name, from the id in the file, or else from the name of the file
     days: StationDays  # metric, on the calendar
     set_aside: tuple[SetAside, ...] = ()  # values of the file that are not in ``days``
+    further: Mapping[str, Array] = field(default_factory=dict)  # quantity -> (N,), metric, beside those of ``days``
+    format: str = "csv"  # see `app.readers.formats`
+    units: Units = "metric"  # of the temperatures in the file
+    notes: tuple[str, ...] = ()  # what the user should know of the reading, one sentence each
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The measured columns that have any value, and the predictors."""
+        measured = zip(COLUMNS, self.days.values.T, strict=True)
+        return (*(name for name, values in measured if not np.isnan(values).all()), *self.days.predictors)
 
     @property
     def digest(self) -> str:
@@ -38,19 +54,22 @@ class Record:
         return f"sha256:{content.hexdigest()}"
 
 
-def checked(path: Path, record: Record) -> Record:
+def checked(name: str, record: Record) -> Record:
     """Set impossible values aside.
 
-    Raises RecordError where so many temperatures are impossible that the unit must be wrong, or where no tmax is left.
+    Raises RecordError where tmax and tmin seem to be swapped, or no tmax is left.
     """
-    days, impossible = set_aside_impossible(record.days)
-    temperatures = {COLUMNS[index] for index in TEMPERATURES}
-    beyond = [v for v in impossible if v.column in temperatures and v.reason != TMIN_ABOVE_TMAX]
+    try:
+        days, impossible = set_aside_impossible(record.days)
+    except ValueError as error:
+        raise RecordError(f"{name}: {error}") from None
+    beyond = [value for value in impossible if value.column in TEMPERATURE_NAMES and value.reason != TMIN_ABOVE_TMAX]
     n = int(np.isfinite(record.days.values[:, TEMPERATURES]).sum())
-    if len(beyond) > IMPOSSIBLE_SHARE * n:
-        raise RecordError(f"{path}: {too_many_impossible(beyond, n, 'temperatures')}")
+    if len(beyond) > IMPOSSIBLE_SHARE * n and len(beyond) > 1:
+        told = too_many_impossible(beyond, n, "temperatures", says_unit=True)
+        raise RecordError(f"{name}: {told}, and correct the units that the file states, if they are wrong")
     if np.isnan(days.tmax).all():
-        raise RecordError(f"{path}: no day has a tmax")
+        raise RecordError(f"{name}: no day has a tmax")
     return dataclasses.replace(record, days=days, set_aside=(*record.set_aside, *impossible))
 
 
@@ -61,3 +80,14 @@ def too_many_impossible(beyond: list[SetAside], n: int, what: str, *, says_unit:
     remedy = "if the file is in degF, add --units us" if in_degf else "leave unknown values empty"
     example = f"{first.column} on {first.date} is {first.value:.1f}"
     return f"{len(beyond)} of {n} {what} are impossible in degC ({example}); {remedy}"
+
+
+def station_name(path: Path) -> str:
+    """Return a valid station name made from the name of a file."""
+    return valid_name(Path(path.stem).stem if path.suffix.lower() in {".gz", ".zip"} else path.stem)
+
+
+def valid_name(text: str) -> str:
+    """Return a valid station name made from an id or another name."""
+    name = re.sub(r"[^a-z0-9_.-]+", "_", text.strip().lower()).strip("_.-")
+    return name[:64] or "station"

@@ -1,19 +1,21 @@
 """Answers: the forecast for a question, with its flags and its model."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from app.serving.believed import flags_of, forecast_from
 from app.serving.champions import Champions, NoModel, ServedModel
 from app.serving.decoding import UNDECODABLE, decode
 from app.serving.errors import FieldError, QuestionError
+from app.serving.files import FileQuestion, FileRequest, asked, uploaded
 from app.serving.question import BatchItem, Question, Request
+from models.forecast.belief import Judgement
 from models.forecast.distribution import Forecast
 from models.record.columns import COLUMNS, Units, from_celsius, to_celsius
-from models.record.sequence import SequenceError
 
 MAX_SEQUENCES = 1000
 
@@ -74,7 +76,12 @@ def answer(champions: Champions, body: bytes) -> Answer:
 
     Raises QuestionError or NotJSON where the question is invalid; StoreError or NoModel where no model can answer it.
     """
-    return _answered(champions, decode(body, Request), "", champions.stations)
+    return _answered(champions, asked(body, Request), "", champions.stations)
+
+
+def answer_file(champions: Champions, content: bytes, query: Mapping[str, Sequence[str]]) -> Answer:
+    """Answer the question that a file asks, with the parameters of the ``query``; raises as `answer`."""
+    return _answered(champions, uploaded(content, query), "", champions.stations)
 
 
 def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int | None, Answer | Exception]]:
@@ -90,7 +97,7 @@ def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int 
     def answers() -> Iterator[tuple[str | int | None, Answer | Exception]]:
         for i, raw in enumerate(raws):
             try:
-                request = decode(raw, BatchItem, f"/sequences/{i}")
+                request = asked(raw, BatchItem, f"/sequences/{i}")
                 found = _answered(champions, request, f"/sequences/{i}", stations)
             except Exception as error:  # reported in its place; the others are answered
                 yield _id_of(raw), error
@@ -100,16 +107,16 @@ def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int 
     return answers()
 
 
-def _answered(champions: Champions, request: Request, prefix: str, stations: Callable[[], list[str]]) -> Answer:
+def _answered(
+    champions: Champions, request: Request | FileRequest, prefix: str, stations: Callable[[], list[str]]
+) -> Answer:
     served = champions.get(request.station if request.station is not None else _only(stations(), prefix))
-    model = served.model
-    question = Question.of(request, model.predictors, prefix)
-    days = question.recent(max(model.recipe.recommended_days, model.recommended_days), model.predictors)
-    try:
-        forecast = model.predict(days)
-    except SequenceError as error:
-        raise QuestionError([FieldError(question.place_of(error.date), str(error))]) from None
-    return _described(served, question, forecast)
+    if isinstance(request, FileRequest):
+        question: Question = FileQuestion.read(request, served.model.predictors, served.longest, prefix)
+    else:
+        question = Question.of(request, served.model.predictors, prefix)
+    forecast, judgement = forecast_from(served, question)
+    return _described(served, question, judgement, forecast)
 
 
 def _only(stations: list[str], prefix: str) -> str:
@@ -121,7 +128,7 @@ def _only(stations: list[str], prefix: str) -> str:
     return stations[0]
 
 
-def _described(served: ServedModel, question: Question, forecast: Forecast) -> Answer:
+def _described(served: ServedModel, question: Question, judgement: Judgement, forecast: Forecast) -> Answer:
     request = question.request
 
     def temperature(celsius: float) -> float:
@@ -138,7 +145,7 @@ def _described(served: ServedModel, question: Question, forecast: Forecast) -> A
         intervals=[Interval(level, *map(temperature, forecast.interval(level))) for level in request.levels],
         exceedance=[exceedance(threshold) for threshold in request.thresholds],
         units=request.units,
-        flags=list(_flags(served, question, forecast)),
+        flags=[*question.notes, *flags_of(question, judgement), *_flags(served, question, forecast)],
         model=ModelName(served.version, served.manifest.sha256, str(served.model.trained_through)),
         input_digest=question.digest(served.station),
     )

@@ -5,11 +5,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from app.store import Store, StoreError
 from app.store.manifest import Manifest
+from models.forecast.belief import Belief
 from models.forecast.saved import Forecaster, from_state
 from models.record.columns import COLUMNS
 from models.record.days import StationDays
@@ -36,6 +38,17 @@ class ServedModel:
     model: Forecaster
     manifest: Manifest
     refused: str = ""  # why the champion was refused and this model is served; "" where this is the champion
+
+    @cached_property
+    def belief(self) -> Belief:
+        """What the climate of the model makes believable."""
+        own = self.model.station_only
+        return Belief.of(own.features, own.trained_through, self.longest)
+
+    @property
+    def longest(self) -> int:
+        """Number of days that a forecast can use; more make no difference."""
+        return max(self.model.recipe.recommended_days, self.model.recommended_days)
 
     def warm(self) -> None:
         """Forecast from dummy days, so that a broken model fails here and not in a request."""

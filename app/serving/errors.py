@@ -21,6 +21,10 @@ class QuestionError(ValueError):
         self.errors = list(errors)
 
 
+class NoReaders(ValueError):  # noqa: N818
+    """The service is installed without what reads files."""
+
+
 class NotJSON(ValueError):  # noqa: N818
     """The body is not JSON."""
 

@@ -3,10 +3,11 @@
 import datetime
 import functools
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,20 +19,21 @@ from models.nn import Array
 from models.record.columns import (
     COLUMNS,
     GUIDANCE,
-    TMAX,
-    TMIN_ABOVE_TMAX,
     Units,
     column,
     impossible,
     is_spread,
     measured_to_metric,
+    to_celsius,
 )
 from models.record.days import ONE_DAY, StationDays
 
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 LAST_DATE = datetime.date(9999, 12, 30)  # the valid date is one day later
 
-Level = Annotated[float, Meta(ge=0.05, le=0.99)]
+Levels = Annotated[tuple[Annotated[float, Meta(ge=0.05, le=0.99)], ...], Meta(max_length=100)]
+Thresholds = Annotated[tuple[float, ...], Meta(max_length=100)]
+Accepted = Annotated[tuple[datetime.date, ...], Meta(max_length=1000)]
 Number = float | None
 
 ROW = ("tmax", "tmin", "rain")  # the columns of ``sequence``
@@ -46,8 +48,9 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     sequence: list[tuple[Number, Number, Number]] | None = None
     end_date: datetime.date | None = None
     guidance: float | None = None  # for the valid date, as ``guidance`` of the last day
-    levels: Annotated[tuple[Level, ...], Meta(max_length=100)] = (0.8, 0.9)
-    thresholds: Annotated[tuple[float, ...], Meta(max_length=100)] = ()
+    levels: Levels = (0.8, 0.9)
+    thresholds: Thresholds = ()
+    accept: Accepted = ()  # days whose values are real
 
 
 class BatchItem(Request, frozen=True, kw_only=True):
@@ -71,6 +74,18 @@ def observation_type(predictors: tuple[str, ...]) -> Any:
     )
 
 
+class Way(NamedTuple):
+    """How a user says something, for the remedies in errors."""
+
+    accept: str  # that the values of a day are real
+    units: str
+
+
+BY_JSON = Way('send "accept": ["{}"]', 'set "units": "{}"')
+BY_QUERY = Way("add accept={} to the query", "add units={} to the query")
+BY_OPTION = Way("add --accept {}", "add --units {}")
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
     """A checked sequence."""
@@ -81,6 +96,8 @@ class Question:
     given: Array  # (n, columns), measured, in the units of the request
     values: Array  # the same, metric
     predictors: dict[str, Array]  # name -> (n,), metric; those without any value are left out
+    notes: tuple[str, ...] = ()  # about a file, one sentence each
+    way: Way = BY_JSON
 
     @classmethod
     def of(cls, request: Request, predictors: tuple[str, ...], prefix: str = "") -> "Question":
@@ -99,7 +116,7 @@ class Question:
             measured_to_metric(given, request.units),
             {name: column(name).to_metric(series, request.units) for name, series in by_name.items()},
         )
-        wrong = chain(_out_of_order(dates), question._impossible(by_name))
+        wrong = chain(_out_of_order(dates), question._impossible(by_name), question._not_given())
         errors = list(islice(wrong, MAX_ERRORS))
         if errors:
             raise QuestionError([FieldError(question.place(*where), detail) for where, detail in errors])
@@ -115,18 +132,25 @@ class Question:
         return StationDays.on_calendar(dates[within], self.values[-n:][within], known)
 
     def place(self, index: int, name: str) -> str:
-        """Return the JSON pointer to a value, in the form of the request."""
+        """Return the JSON pointer to a value, or to an item of ``accept``, in the form of the request."""
+        if name == "accept":
+            return f"{self.prefix}/accept/{index}"
         if name == GUIDANCE and self.request.guidance is not None and index == len(self.dates) - 1:
             return f"{self.prefix}/{GUIDANCE}"
         if self.request.sequence is None:
             return f"{self.prefix}/observations/{index}/{name}"
         return f"{self.prefix}/sequence/{index}/{ROW.index(name)}" if name in ROW else f"{self.prefix}/end_date"
 
-    def place_of(self, date: np.datetime64) -> str:
-        """Return the JSON pointer to a day (or the next one given), or to its tmax where that is missing."""
-        index = next(i for i, given in enumerate(self.dates) if given >= date.astype(object))
+    def index_of(self, date: np.datetime64) -> int:
+        """Return the index of a day, or of the next one given."""
+        return bisect_left(self.dates, date.astype(object))
+
+    def place_of(self, date: np.datetime64, used: StationDays) -> str:
+        """Return the JSON pointer to a day (or the next one given), or to its tmax where the days in use miss it."""
+        index = self.index_of(date)
         by_name = self.request.sequence is None
-        if np.isnan(self.given[index, TMAX]) or (index and not by_name):
+        at = np.datetime64(self.dates[index])
+        if np.isnan(used.tmax[int((at - used.first) / ONE_DAY)]) or (index and not by_name):
             return self.place(index, "tmax")
         if index:
             return self.place(index, "date")
@@ -139,21 +163,31 @@ class Question:
         content: list[Any] = [station, request.units, days, request.levels, request.thresholds]
         if self.predictors:
             content.append({name: series.tolist() for name, series in sorted(self.predictors.items())})
+        if request.accept:
+            content.append(request.accept)
         return f"sha256:{hashlib.sha256(msgspec.json.encode(content)).hexdigest()}"
 
     def _impossible(self, by_name: dict[str, Array]) -> Iterator[tuple[tuple[int, str], str]]:
-        units = self.request.units
-        for index, name, reason in impossible(self.values, self.predictors):
-            value = self.given[index, COLUMNS.index(name)] if name in COLUMNS else by_name[name][index]
-            if reason == TMIN_ABOVE_TMAX:
-                if name == "tmin":
-                    yield (index, name), f"tmin {value} is above tmax {self.given[index, TMAX]}"
-            elif is_spread(name):
-                yield (index, name), f"{value} {column(name).unit(units)}: a spread cannot be below 0"
+        """Yield the place and the error of each impossible predictor."""
+        for index, name, _ in impossible(self.values[:0], self.predictors) if self.predictors else ():
+            value, unit = by_name[name][index], column(name).unit(self.request.units)
+            if is_spread(name):
+                yield (index, name), f"{value} {unit}: a spread cannot be below 0"
             else:
-                unit = column(name).unit(units)
-                hint = '; if it is degF, set "units": "us"' if unit == "degC" and value > 0 else ""
-                yield (index, name), f"{value} {unit} is not a possible value of {name}{hint}"
+                yield (index, name), self.not_possible(value, name)
+
+    def not_possible(self, value: float, name: str) -> str:
+        """Return the error for an impossible value."""
+        unit, (low, high) = column(name).unit(self.request.units), column(name).limits
+        in_degf = unit == "degC" and value > high and low < to_celsius(value, "us") < high
+        hint = f"; if it is degF, {self.way.units.format('us')}" if in_degf else ""
+        return f"{value} {unit} is not a possible value of {name}{hint}"
+
+    def _not_given(self) -> Iterator[tuple[tuple[int, str], str]]:
+        given = {*self.dates} if self.request.accept else set()
+        for index, date in enumerate(self.request.accept):
+            if date not in given:
+                yield (index, "accept"), f"{date} is not a day of the sequence"
 
 
 def _days_of(

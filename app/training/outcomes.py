@@ -47,8 +47,3 @@ def gain(outcome: Outcome) -> float | None:
     if CHALLENGER not in of or CHAMPION not in of:
         return None
     return scores.skill(of[CHALLENGER].crps, of[CHAMPION].crps)
-
-
-def one_line(reason: object) -> str:
-    """Return a reason on one line, with undecodable bytes of file names escaped."""
-    return " ".join(str(reason).encode(errors="backslashreplace").decode().split())

@@ -4,6 +4,7 @@ Only the main process accesses the store; the workers run `app.training.task`.
 """
 
 import fcntl
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.readers import read_record, station_name
+from app.readers import Record, groups, read_with_guidance
 from app.store import Store, StoreError
 from app.store.files import make_folder, replace_file, writing
 from app.store.history import digest
-from app.training.outcomes import Outcome, one_line
+from app.text import one_line
+from app.training.outcomes import Outcome
 from app.training.shared import fit_shared, load_shared, store_shared
 from app.training.task import Answer, Plan, Task, retrain_station
 from app.training.workers import Backend, run
@@ -33,10 +35,12 @@ class Workers(NamedTuple):
 class Attempt(msgspec.Struct, frozen=True):
     """The file ``retrain.json`` of a station: the last decision, valid for the same content and plan."""
 
-    content: str  # see `content_digest`
+    content: str  # digest of the files of the record
     plan: Plan
     decision: str
     reason: str
+    guidance: str = ""  # digest of the file of guidance, if any
+    stations: int = 1  # number of stations in the files of the record
 
 
 def retrain(
@@ -54,7 +58,7 @@ def retrain(
 
     Parameters
     ----------
-    files : the records, each named after its station
+    files : the records; the files of one station are one record, and a file may hold several stations
     report : called with each outcome as soon as it is known
     guidance : station -> file of external forecasts
     say : called with the reason where the plan asks for a shared corrector and there is none
@@ -80,45 +84,82 @@ def tasks(
     guidance: Mapping[str, Path],
     report: Callable[[Outcome], None],
 ) -> Iterator[Task]:
-    """Yield the task of each file, or report its outcome where there is nothing to train."""
-    done = {(station, attempt.content): attempt for station, attempt in _attempts(store)}
-    names: dict[str, Path] = {}
-    for path in files:
-        name = station_name(path)
+    """Yield the task of each station in the files, or report its outcome where there is nothing to train."""
+    done: dict[str, list[tuple[str, Attempt]]] = {}
+    for name, attempt in _attempts(store):
+        done.setdefault(attempt.content, []).append((name, attempt))
+    read: dict[str, tuple[Path, ...]] = {}
+    together_by_name = groups(files, plan.record_format, beside=False)
+    twice = Counter(name for name, _ in together_by_name)
+    for first, together in together_by_name:
         try:
-            if name in names:
-                raise StoreError(f"{path} and {names[name]} are both named after station {name!r}: rename one of them")
-            names[name] = path
-            found = _task(store, name, path, plan, guidance.get(name), done)
+            if twice[first] > 1:
+                others = ", ".join(str(path) for name, of in together_by_name for path in of if name == first)
+                if together == next(of for name, of in together_by_name if name == first):  # told once
+                    report(Outcome(first, "failed", f"{others} are of station {first!r}: keep one, or rename one"))
+                continue
+            content = files_digest(together)
+            if unchanged := _unchanged(store, plan, content, guidance, done):
+                for outcome in unchanged:
+                    read[outcome.station] = together
+                    report(outcome)
+                continue
+            records = _read(together, plan, guidance)
         except (ValueError, OSError) as error:
-            found = Outcome(name, "failed", one_line(error))
-        if isinstance(found, Task):
-            yield found
-        else:
-            report(found)
+            report(Outcome(first, "failed", one_line(error)))
+            continue
+        for record in records:
+            name = record.station
+            try:
+                if name in read:
+                    both = ", ".join(map(str, (*read[name], *together)))
+                    raise StoreError(f"{both} are of station {name!r}: keep one, or rename one")
+                read[name] = together
+                yield _task(store, name, record, plan, guidance.get(name), content, len(records))
+            except (ValueError, OSError) as error:
+                report(Outcome(name, "failed", one_line(error)))
+
+
+def _read(together: Sequence[Path], plan: Plan, guidance: Mapping[str, Path]) -> list[Record]:
+    """Read the records of all stations in files that belong together."""
+    return read_with_guidance(together, plan.record_format, plan.units, plan.timezone, plan.recipe.predictors, guidance)
+
+
+def _unchanged(
+    store: Store, plan: Plan, content: str, guidance: Mapping[str, Path], done: Mapping[str, list[tuple[str, Attempt]]]
+) -> list[Outcome]:
+    """Return the outcomes of all stations of files that were retrained with the same plan, [] if any is due."""
+    found = []
+    for station, attempt in done.get(content, []):
+        champion = store.station(station).champion_or_none()
+        same = attempt.plan == plan and attempt.guidance == guidance_digest(guidance.get(station))
+        if not same or not (champion or attempt.decision == "kept"):
+            return []
+        found.append(Outcome(station, "unchanged", f"already {attempt.decision}: {attempt.reason}", champion))
+        if len(found) == attempt.stations:
+            return found
+    return []
 
 
 def _task(
-    store: Store, name: str, path: Path, plan: Plan, guidance: Path | None, done: Mapping[tuple[str, str], Attempt]
-) -> Task | Outcome:
-    """Return the task of a station, or its outcome where the same files were retrained with the same plan."""
-    station, content, forecasts = store.station(name), path.read_bytes(), guidance.read_bytes() if guidance else None
-    before, champion = done.get((name, content_digest(content, forecasts))), station.champion_or_none()
-    if before and before.plan == plan and (champion or before.decision == "kept"):
-        return Outcome(name, "unchanged", f"already {before.decision}: {before.reason}", champion)
+    store: Store, name: str, record: Record, plan: Plan, guidance: Path | None, content: str, stations: int
+) -> Task:
+    """Return the task of a station."""
+    station = store.station(name)
+    champion = station.champion_or_none()
     # A forced promotion also replaces a damaged champion.
     state, manifest = station.load(champion) if champion and not plan.force else (None, None)
     if not store.read_only:
         station.check_writable()
-    return Task(name, path.name, content, plan, champion, state, manifest, guidance.name if guidance else "", forecasts)
+    return Task(name, record, plan, content, guidance_digest(guidance), stations, champion, state, manifest)
 
 
 def with_shared(
     store: Store, files: Sequence[Path], plan: Plan, due: list[Task], guidance: Mapping[str, Path]
 ) -> list[Task]:
-    """Return the tasks with a shared corrector: fitted to all files and stored; for a single file, the stored one.
+    """Return the tasks with a shared corrector: fitted to all stations and stored; for a single file, the stored one.
 
-    Unreadable files are left out; their workers report the reason.
+    Unreadable files are left out; they are reported with the tasks.
 
     Raises ValueError where no station has enough guidance, or the store has no usable corrector for a single file.
     """
@@ -129,10 +170,9 @@ def with_shared(
         state = to_state(stored.corrector)
         return [msgspec.structs.replace(task, shared=state, shared_digest=stored.digest) for task in due]
     records = []
-    for path in files:
+    for _, together in groups(files, plan.record_format, beside=False):
         with suppress(ValueError, OSError):
-            of_station = guidance.get(station_name(path))
-            records.append(read_record(path, plan.record_format, plan.units, plan.recipe.predictors, of_station))
+            records += _read(together, plan, guidance)
     stored = store_shared(store, fit_shared(records, plan.recipe, plan.seed), records, plan.seed)
     before = None
     if seen := [through for task in due if (through := task.seen_through) is not None]:
@@ -160,7 +200,7 @@ def settle(store: Store, task: Task, answer: Answer | Exception) -> Outcome:
     except (ValueError, OSError) as error:
         return msgspec.structs.replace(outcome, decision="failed", reason=_told(error))
     plan = msgspec.structs.replace(task.plan, force=False)
-    attempt = Attempt(content_digest(task.content, task.guidance), plan, outcome.decision, outcome.reason)
+    attempt = Attempt(task.content, plan, outcome.decision, outcome.reason, task.guidance, task.stations)
     try:
         make_folder(station.folder)
         replace_file(station.folder / "retrain.json", msgspec.json.encode(attempt))
@@ -170,9 +210,15 @@ def settle(store: Store, task: Task, answer: Answer | Exception) -> Outcome:
     return outcome
 
 
-def content_digest(record: bytes, guidance: bytes | None) -> str:
-    """Return the digest of a station's files: its record, and its guidance if any."""
-    return digest(record) if guidance is None else digest(f"{digest(record)} {digest(guidance)}".encode())
+def files_digest(files: Sequence[Path]) -> str:
+    """Return the digest of the contents of files."""
+    each = [digest(file.read_bytes()) for file in files]
+    return each[0] if len(each) == 1 else digest(" ".join(each).encode())
+
+
+def guidance_digest(guidance: Path | None) -> str:
+    """Return the digest of a file of guidance, "" without one."""
+    return digest(guidance.read_bytes()) if guidance else ""
 
 
 @contextmanager

@@ -1,19 +1,24 @@
 """The retraining of one station in a worker: plain values in, plain values out, without the store."""
 
-import os
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from app.readers import Record, read_record
+from app.readers import Record
 from app.store.manifest import Judged, Manifest, Span
 from app.training.outcomes import Outcome
 from app.training.shared import StoredCorrector
-from app.training.train import checked_state, manifest_of, origin_fields, setup_for, train_station, trial_fields
+from app.training.train import (
+    checked_state,
+    extent_of,
+    manifest_of,
+    origin_fields,
+    setup_for,
+    train_station,
+    trial_fields,
+)
 from models.forecast.saved import from_state, shared_from_state
 from models.recipe import Recipe
 from models.record.columns import Units
@@ -27,7 +32,8 @@ class Plan(msgspec.Struct, frozen=True):
     recipe: Recipe
     seed: int = 0
     record_format: str = "auto"
-    units: Units = "metric"
+    units: Units | None = None  # of files that do not state theirs
+    timezone: str | None = None  # of the stations, for files that hold instants
     force: bool = False  # promote every trained model without judging it
     pool: bool = False  # first fit a shared corrector to all stations
 
@@ -36,16 +42,15 @@ class Task(msgspec.Struct, frozen=True):
     """The input of a worker."""
 
     station: str
-    name: str  # of the record's file
-    content: bytes
+    record: Record
     plan: Plan
+    content: str = ""  # digest of the files of the record
+    guidance: str = ""  # digest of the file of guidance, if any
+    stations: int = 1  # number of stations in the files of the record
     # of the champion, if any
     version: str | None = None
     state: dict[str, Any] | None = None
     manifest: Manifest | None = None
-    # of the file of external forecasts, if any
-    guidance_name: str = ""
-    guidance: bytes | None = None
     shared: dict[str, Any] | None = None  # state of the shared corrector, if any
     shared_digest: str = ""  # of its artefact
     shared_before: dict[str, Any] | None = None  # the same, fitted without the days that are new to the champions
@@ -55,7 +60,8 @@ class Task(msgspec.Struct, frozen=True):
         """The champion, if any."""
         if self.state is None or self.manifest is None or self.manifest.held_out is None:
             return None
-        return Champion(from_state(self.state), np.datetime64(self.manifest.held_out.last))
+        held_out_through = np.datetime64(self.manifest.held_out.last)
+        return Champion(from_state(self.state), held_out_through, extent_of(self.manifest))
 
     @property
     def seen_through(self) -> np.datetime64 | None:
@@ -77,10 +83,10 @@ class Answer(msgspec.Struct, frozen=True):
 def retrain_station(task: Task) -> Answer:
     """Train and judge a challenger; this runs in a worker.
 
-    Raises ValueError where the record is unreadable or too short; ArithmeticError where the training diverges.
+    Raises ValueError where the record is too short; ArithmeticError where the training diverges.
     """
     began, plan = time.process_time(), task.plan
-    record = _read(task)
+    record = task.record
     shared = StoredCorrector(shared_from_state(task.shared), task.shared_digest) if task.shared else None
     if plan.force:
         training = train_station(task.station, record, plan.recipe, plan.seed, shared)
@@ -93,7 +99,7 @@ def retrain_station(task: Task) -> Answer:
     outcome = Outcome(
         task.station,
         "promoted" if found.verdict.promote else "kept",
-        found.verdict.reason,
+        f"{found.verdict.reason}; {found.step}" if found.step else found.verdict.reason,
         task.version,
         judged=judged.days if judged else None,
         scores=judged.scores if judged else {},
@@ -110,22 +116,6 @@ def retrain_station(task: Task) -> Answer:
         fields = {name: getattr(task.manifest, name) for name in kept} | {"initial_weights": task.manifest.sha256}
     manifest = manifest_of(task.station, record, found.model, plan.seed, found.set_aside, judged=judged, **fields)
     return Answer(outcome, checked_state(found.model), manifest)
-
-
-def _read(task: Task) -> Record:
-    plan = task.plan
-    with tempfile.TemporaryDirectory() as folder:
-        file, guidance = Path(folder) / task.name, None
-        file.write_bytes(task.content)
-        if task.guidance is not None:
-            # The two files may have the same name.
-            guidance = Path(folder) / "guidance" / task.guidance_name
-            guidance.parent.mkdir()
-            guidance.write_bytes(task.guidance)
-        try:
-            return read_record(file, plan.record_format, plan.units, plan.recipe.predictors, guidance)
-        except ValueError as error:
-            raise ValueError(str(error).replace(f"{folder}{os.sep}", "")) from None
 
 
 def _since(began: float) -> float:

@@ -1,14 +1,18 @@
 """From a record to a model, its scores and its manifest."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from app.readers import Record
 from app.store import Store
+from app.store.files import StoreError
 from app.store.manifest import Manifest, Rows, SetAsideValue, Span
+from app.store.unpickling import ArtefactRefused
 from app.training.pretrained import pretrained_weights
 from app.training.shared import StoredCorrector
 from models.forecast.networks import OnEpoch
@@ -16,7 +20,10 @@ from models.forecast.saved import FORMAT, Forecaster, from_state, to_state
 from models.forecast.setup import Setup
 from models.recipe import Recipe
 from models.record.columns import COLUMNS, units_of
+from models.record.days import ONE_DAY
 from models.record.quality import SetAside
+from models.record.split import n_usable
+from models.verification.promotion import Extent, lost_days, no_better_than_persistence
 from models.verification.trial import Trial
 
 
@@ -28,12 +35,24 @@ class Training:
     model: Forecaster
     manifest: Manifest
 
+    def publish_in(self, store: Store) -> str:
+        """Publish the model, and return its version."""
+        return store.station(self.manifest.station).publish(checked_state(self.model), self.manifest)
+
     def promote_in(self, store: Store, reason: str) -> str:
         """Publish and promote the model; return its version."""
-        station = store.station(self.manifest.station)
-        version = station.publish(checked_state(self.model), self.manifest)
-        station.promote(version, reason)
+        version = self.publish_in(store)
+        store.station(self.manifest.station).promote(version, reason)
         return version
+
+    def objection(self, store: Store) -> str | None:
+        """Return the reason not to promote the model, if any: its record has lost days, or it loses to persistence."""
+        station, days, recipe = store.station(self.manifest.station), self.trial.days, self.trial.setup.recipe
+        lost = None
+        with suppress(StoreError, ArtefactRefused):  # no champion, or a damaged one, which is to be replaced
+            before = extent_of(station.manifest(station.champion()))
+            lost = lost_days(Extent(n_usable(days, recipe), len(days)), before)
+        return lost or no_better_than_persistence(self.manifest.model, self.manifest.scores)
 
 
 def train_station(
@@ -85,6 +104,12 @@ def manifest_of(
         set_aside=[SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in (*record.set_aside, *set_aside)],
         **fields,
     )
+
+
+def extent_of(manifest: Manifest) -> Extent:
+    """Return the extent of the record that trained a model."""
+    calendar = np.datetime64(manifest.span.last) - np.datetime64(manifest.span.first)
+    return Extent(manifest.rows.training + manifest.rows.held_out, int(calendar / ONE_DAY) + 1)
 
 
 def trial_fields(trial: Trial) -> dict[str, Any]:

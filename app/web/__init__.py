@@ -12,7 +12,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Make the application, by default with the settings of the environment; load and warm all champions."""
     settings = settings or Settings.from_env()
     app = Flask(__name__, static_folder=None)
-    app.config.update(MAX_BODY_BYTES=settings.max_body_bytes)
+    app.config.update(MAX_BODY_BYTES=settings.max_body_bytes, MAX_UPLOAD_BYTES=settings.max_upload_bytes)
     champions = app.extensions["champions"] = Champions(Store(settings.store))
     champions.load_all()
     app.register_blueprint(predict.routes)

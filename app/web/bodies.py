@@ -14,14 +14,25 @@ PIECE = 64 * 1024
 DRAINED = 64 * 1024 * 1024
 
 
-def read_json_body(max_bytes: int) -> bytes:
+# Media types of a question, and of a file; the reader finds the format and the encoding of a file by itself.
+JSON = "application/json"
+FILES = frozenset(
+    {
+        "text/csv",
+        "text/plain",
+        "text/tab-separated-values",
+        "application/gzip",
+        "application/octet-stream",
+        "application/zip",
+    }
+)
+
+
+def read_body(max_bytes: int) -> bytes:
     """Read the whole body of the current request, whether its length is stated or it is chunked.
 
-    Raises Problem: 415 (type or encoding), 413 (over ``max_bytes``), 400 (cut short or misframed), 408 (too late).
+    Raises Problem: 415 (encoding), 413 (over ``max_bytes``), 400 (cut short or misframed), 408 (too late).
     """
-    if request.mimetype != "application/json":
-        found = f"not {request.mimetype}" if request.mimetype else "and none was given"
-        raise Problem(415, f"Content-Type must be application/json, {found}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise Problem(415, "Content-Encoding is not supported: send the body unencoded")
     stated = request.content_length
@@ -31,6 +42,13 @@ def read_json_body(max_bytes: int) -> bytes:
     if stated is not None and len(body) < stated:
         raise Problem(400, f"the body ended after {len(body)} of {stated} bytes", headers={"Connection": "close"})
     return body
+
+
+def check_type(accepted: str, *, is_accepted: bool) -> None:
+    """Raise Problem, 415, unless the media type of the current request is one that the route accepts."""
+    if not is_accepted:
+        found = f"not {request.mimetype}" if request.mimetype else "and none was given"
+        raise Problem(415, f"Content-Type must be {accepted}, {found}")
 
 
 def register(app: Flask) -> None:

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.serving.champions import NoModel
-from app.serving.errors import FieldError, NotJSON, QuestionError
+from app.serving.errors import FieldError, NoReaders, NotJSON, QuestionError
 from app.store import StoreError
 from app.web.request_ids import current
 
@@ -20,6 +20,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.NOT_FOUND,
     NotJSON: HTTPStatus.BAD_REQUEST,
+    NoReaders: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     QuestionError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 

@@ -10,6 +10,7 @@ next-day covariate: known on the row's date, about the next day.
 The program works in metric units. Values are converted once, on input.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -36,6 +37,12 @@ TEMPERATURE = Dimension("degC", "degF", lambda t: (t - 32.0) / 1.8)
 TEMPERATURE_DIFFERENCE = Dimension("degC", "degF", lambda t: t / 1.8)
 DEPTH = Dimension("mm", "inch", lambda inches: inches * 25.4)
 UNITLESS = Dimension("", "", lambda value: value)
+PRESSURE = Dimension("hPa", "inHg", lambda inches: inches * 33.863886666667)
+SPEED = Dimension("m/s", "mph", lambda miles: miles * 0.44704)
+SNOW = Dimension("cm", "inch", lambda inches: inches * 2.54)
+PERCENT, DEGREES, HOURS, OKTAS, RADIATION = (
+    Dimension(unit, unit, lambda value: value) for unit in ("%", "degrees", "hours", "oktas", "W/m2")
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,28 @@ MEASURED = (
     Column("rain", DEPTH, (0.0, 1900.0), "log1p", "mean"),
 )
 COLUMNS = tuple(column.name for column in MEASURED)
+
+# Further quantities that a record may hold, of the day or at an hour of it (pressure_9). They are read with their
+# units; no model uses them yet. Wind directions say whence the wind blows.
+FURTHER = (
+    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES),
+    Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES),
+    Column("dew_point", TEMPERATURE, (-100.0, 45.0)),
+    Column("humidity", PERCENT, (0.0, 105.0)),
+    Column("vapour_pressure", PRESSURE, (0.0, 90.0)),
+    Column("pressure", PRESSURE, (450.0, 1090.0)),  # at sea level, unless the source calls it just pressure
+    Column("station_pressure", PRESSURE, (450.0, 1090.0)),
+    Column("wind_speed", SPEED, (0.0, 110.0)),
+    Column("wind_direction", DEGREES, (0.0, 360.0)),
+    Column("wind_gust", SPEED, (0.0, 120.0)),
+    Column("wind_gust_direction", DEGREES, (0.0, 360.0)),
+    Column("sunshine", HOURS, (0.0, 24.0)),
+    Column("radiation", RADIATION, (0.0, 1500.0)),
+    Column("cloud", OKTAS, (0.0, 9.0)),
+    Column("snow_depth", SNOW, (0.0, 1200.0)),
+)
+QUANTITIES = {column.name: column for column in (*FURTHER, *MEASURED)}
+AT_HOUR = re.compile(r"(\w+)_([01]?[0-9]|2[0-3])")
 TMAX, TMIN, RAIN = (COLUMNS.index(name) for name in ("tmax", "tmin", "rain"))
 TEMPERATURES = tuple(index for index, column in enumerate(MEASURED) if column.dimension is TEMPERATURE)
 
@@ -86,6 +115,12 @@ TEMPERATURE_WORDS = {"tmax", "tmin", "tmean", "temp", "temperature", "dewpoint",
 
 class PredictorError(ValueError):
     """An unknown predictor, or a column that cannot be a forecast of the next day."""
+
+
+def quantity(name: str) -> Column | None:
+    """Return the definition of a quantity, of the day (``pressure``) or at an hour of it (``pressure_9``), if known."""
+    at_hour = AT_HOUR.fullmatch(name)
+    return QUANTITIES.get(name) or (QUANTITIES.get(at_hour[1]) if at_hour else None)
 
 
 def column(name: str) -> Column:
@@ -119,7 +154,8 @@ def measured_to_metric(values: Array, units: Units) -> Array:
     """Convert a table (n, columns) of the measured columns from ``units`` to metric."""
     if units == "metric":
         return values
-    return np.column_stack([column.to_metric(values[:, i], units) for i, column in enumerate(MEASURED)])
+    with np.errstate(over="ignore"):  # infinity is as impossible as what it was
+        return np.column_stack([column.to_metric(values[:, i], units) for i, column in enumerate(MEASURED)])
 
 
 def is_spread(name: str) -> bool:

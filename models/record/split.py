@@ -10,7 +10,7 @@ from models.record.days import StationDays
 from models.record.sequence import issue_rows
 
 TRAINING_SHARE = 0.85  # share of the usable rows, from the oldest, used for training; the rest is held out
-MIN_ROWS = 120  # fewer usable rows do not cover a season
+MIN_ROWS = 113  # four months: 120 days have so many usable rows where a forecast needs 7 days; fewer show no season
 MIN_GUIDANCE_ROWS = 60  # fewer training rows with guidance do not show its typical errors
 
 
@@ -24,6 +24,11 @@ def guidance_rows(days: StationDays) -> Array:
     """Return the rows (n,) with tmax, guidance and tmax on the next day, to train correctors on; none if too few."""
     rows = np.flatnonzero(~np.isnan(days.tmax) & days.has_guidance & ~np.isnan(days.next_tmax))
     return rows if TRAINING_SHARE * len(rows) >= MIN_GUIDANCE_ROWS else rows[:0]
+
+
+def n_usable(days: StationDays, recipe: Recipe) -> int:
+    """Return the number of days usable for training or scoring, with guidance or without."""
+    return len(np.union1d(usable_rows(days, recipe), guidance_rows(days)))
 
 
 def min_rows(days: StationDays) -> int:
@@ -60,8 +65,9 @@ class Split:
         rows, guidance, least = usable_rows(days, recipe), guidance_rows(days), min_rows(days)
         if len(rows) < least:
             raise ValueError(
-                f"too few usable days to train on: {len(rows)}, at least {least} are needed (a usable day has tmax, "
-                f"at least {recipe.min_days - 1} days before it without a long gap, and tmax on the next day)"
+                f"too few usable days to train on: {len(rows)} of the {np.isfinite(days.tmax).sum()} with tmax, at "
+                f"least {least} are needed (a usable day has tmax, at least {recipe.min_days - 1} days before it "
+                "without a long gap, and tmax on the next day)"
             )
         training, calibration = cut(rows)
         if not len(guidance):

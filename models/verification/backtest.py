@@ -54,7 +54,8 @@ def backtest(
     Everything fitted, including the selection of suspect values, comes only from the days before a fold; a forecast
     uses the days up to its issue date as recorded. ``shared`` returns the shared corrector fitted up to a given day.
 
-    Raises ValueError where the record is too short; FloatingPointError where the recipe makes the training diverge.
+    Raises ValueError where the record is too short or cannot be believed; FloatingPointError where the recipe makes the
+    training diverge.
     """
     parts = []
     for end, tested in backtest_folds(days, setup.recipe, n_folds, n_days):

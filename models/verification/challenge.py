@@ -17,11 +17,12 @@ from models.nn import Array
 from models.record.columns import from_celsius, to_celsius
 from models.record.days import ONE_DAY, StationDays
 from models.record.quality import SetAside, set_aside_suspect
+from models.record.quality.steps import Step, lasting_step
 from models.record.sequence import SequenceError
-from models.record.split import MIN_ROWS, cut, final_rows, guidance_rows, min_rows, usable_rows
+from models.record.split import MIN_ROWS, cut, final_rows, guidance_rows, min_rows, n_usable, usable_rows
 from models.verification.baselines import Baseline, baselines
 from models.verification.comparison import Comparison
-from models.verification.promotion import CHALLENGER, CHAMPION, Verdict, judge
+from models.verification.promotion import CHALLENGER, CHAMPION, Extent, Verdict, judge, lost_days
 from models.verification.trial import Probabilistic, Trial, retrained
 
 MIN_JUDGED_DAYS = 28  # a challenger is judged on no fewer days
@@ -35,6 +36,7 @@ class Champion:
 
     model: Forecaster
     held_out_through: np.datetime64  # last issue date of its calibration
+    extent: Extent | None = None  # of the record that trained it
 
     @property
     def seen_through(self) -> np.datetime64:
@@ -63,6 +65,7 @@ class Challenge:
     retrain: Literal["cold", "warm"] | None = None  # how it was trained; None where nothing was
     trial: Trial | None = None  # source of the calibration and its scores; None unless cold
     comparison: Comparison | None = None  # on the judged days; None where there were none
+    step: Step | None = None  # lasting step of tmax in the record
 
 
 def challenge(
@@ -77,18 +80,36 @@ def challenge(
     Without a champion it is judged on the held-out days of its trial. ``shared_before`` is the setup's shared corrector
     fitted without the days that the champion has not seen.
 
-    Raises ValueError where the record is too short; FloatingPointError where the recipe makes the training diverge.
+    Raises ValueError where the record is too short or cannot be believed; FloatingPointError where the recipe makes the
+    training diverge.
     """
     clean, set_aside = set_aside_suspect(days)
+    found = _judged(station, days, clean, setup, champion, shared_before)
+    return replace(found, set_aside=set_aside, step=lasting_step(clean))
+
+
+def _judged(
+    station: str,
+    days: StationDays,
+    clean: StationDays,
+    setup: Setup,
+    champion: Champion | None,
+    shared_before: SharedCorrector | None,
+) -> Challenge:
+    """Judge a challenger as `challenge` does; ``clean`` are the ``days`` without suspect values."""
     rows = usable_rows(clean, setup.recipe)
     if reason := _out_of_order(clean, rows, champion):
-        return Challenge(Verdict(False, reason), set_aside)
+        return Challenge(Verdict(False, reason))
     if champion is None:
         return _first_model(station, days, setup)
+    if champion.extent:
+        extent = Extent(n_usable(clean, setup.recipe), len(clean))
+        if reason := lost_days(extent, champion.extent):
+            return Challenge(Verdict(False, f"{reason}; if it is meant to be so short, use --force"))
     seen = clean.dates[rows] + ONE_DAY <= champion.seen_through
     old, new = rows[seen], rows[~seen]
     if reason := _not_comparable(clean, old, new, champion):
-        return Challenge(Verdict(False, reason), set_aside)
+        return Challenge(Verdict(False, reason))
     trial, trial_model = None, champion.model
     if warm := champion.can_continue(clean, setup):
         setup = replace(setup, initial_weights=champion.model.station_only.members, warm=True)
@@ -98,18 +119,14 @@ def challenge(
         trial_model, challenger = trial.model, trial.final()
     comparison = _compared(station, clean, new, champion.model, {CHALLENGER: challenger, **_calibrated(clean, old)})
     if (n := len(comparison.observed)) < MIN_JUDGED_DAYS:
-        return Challenge(
-            Verdict(
-                False, f"the champion can forecast too few of the new days: {n}; at least {MIN_JUDGED_DAYS} are needed"
-            ),
-            set_aside,
-        )
+        reason = f"the champion can forecast too few of the new days: {n}; at least {MIN_JUDGED_DAYS} are needed"
+        return Challenge(Verdict(False, reason))
     through = clean.dates[max(of_part[-1] for of_part in final_rows(clean, setup.recipe) if len(of_part))] + ONE_DAY
     verdict = judge(comparison, setup.recipe, int((through - champion.model.trained_through) / ONE_DAY))
     model = retrained(trial_model, clean, setup) if verdict.promote else None
     if not verdict.promote:
         verdict = Verdict(False, verdict.reason + _unit_hint(champion.model, clean, new))
-    return Challenge(verdict, set_aside, model, "warm" if warm else "cold", trial, comparison)
+    return Challenge(verdict, (), model, "warm" if warm else "cold", trial, comparison)
 
 
 def _first_model(station: str, days: StationDays, setup: Setup) -> Challenge:
@@ -120,7 +137,7 @@ def _first_model(station: str, days: StationDays, setup: Setup) -> Challenge:
     comparison = replace(held_out, model=CHALLENGER, quantiles=quantiles)
     verdict = judge(comparison, setup.recipe)
     model = trial.final() if verdict.promote else None
-    return Challenge(verdict, trial.set_aside, model, "cold", trial, comparison)
+    return Challenge(verdict, (), model, "cold", trial, comparison)
 
 
 def _out_of_order(days: StationDays, rows: Array, champion: Champion | None) -> str | None:

@@ -1,5 +1,6 @@
 """The verdict: whether to promote a challenger, judged on days that neither it nor the champion has seen."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from models.forecast.distribution import PROBABILITIES
 from models.nn import Array
 from models.recipe import Recipe
 from models.verification import scores
-from models.verification.comparison import Comparison
+from models.verification.comparison import Comparison, Scores
 
 # Names in the comparison of a challenge, beside those of the baselines.
 CHALLENGER, CHAMPION = "challenger", "champion"
@@ -16,6 +17,17 @@ EMOS = "emos"  # the only baseline that a promoted challenger need not beat; it 
 
 # The significance test resamples blocks of days, as forecast errors are autocorrelated.
 BLOCK_DAYS, RESAMPLES, CONFIDENCE = 7, 2000, 0.95
+
+# A record with a smaller share of the champion's days has lost most of them. Where each year's file holds that year and
+# the last, half of the days are gone on 1 January; a window of always ten years loses none.
+KEPT_SHARE = 0.5
+
+
+class Extent(NamedTuple):
+    """How long a record is."""
+
+    usable: int  # days used for training and scores; of a model with guidance, those with guidance
+    calendar: int  # days from the first to the last
 
 
 class Verdict(NamedTuple):
@@ -65,6 +77,25 @@ def judge(comparison: Comparison, recipe: Recipe, new_days: int = 0) -> Verdict:
     improved = f"{100 * recipe.min_skill:g} % better than the champion"
     newer = f"trained on {recipe.min_new_days} more days (only {new_days})"
     return Verdict(False, f"neither {improved} nor {newer}; {on}: {against(CHAMPION)}")
+
+
+def lost_days(now: Extent, before: Extent) -> str | None:
+    """Return a message if a record has lost most of the one that trained the champion, else None."""
+    if all(n >= KEPT_SHARE * of_champion for n, of_champion in zip(now, before, strict=True)):
+        return None
+    return (
+        f"the record has lost most of the champion's days: {now.usable} usable days (first to last: {now.calendar}) "
+        f"instead of {before.usable} ({before.calendar})"
+    )
+
+
+def no_better_than_persistence(model: str, scores: Mapping[str, Scores]) -> str | None:
+    """Return a message if the CRPS of a model is not below that of persistence on the held-out days, else None."""
+    own, persistence = scores[model], scores["persistence"]
+    if own.crps < persistence.crps:  # not for nan
+        return None
+    crps = f"CRPS {own.crps:.3f} against {persistence.crps:.3f} degC"
+    return f"no better than persistence on {own.n} held-out days: {crps}"
 
 
 def _lower_bound(difference: Array) -> float:

@@ -44,8 +44,9 @@ class Trial:
     def run(cls, station: str, days: StationDays, setup: Setup) -> "Trial":
         """Train on the training rows and score on the held-out rows.
 
-        Raises ValueError where the record is too short, a predictor is the next day's tmax itself, or predictors are
-        named without guidance; FloatingPointError where the recipe makes the training diverge.
+        Raises ValueError where the record is too short or cannot be believed, a predictor is the next day's tmax
+        itself, or predictors are named without guidance; FloatingPointError where the recipe makes the training
+        diverge.
         """
         check_predictors(days, setup.recipe.predictors)
         days, set_aside = set_aside_suspect(days)

@@ -6,14 +6,15 @@ from statistics import median
 from typing import Any
 
 import click
+import msgspec
 import numpy as np
 from rich.table import Table
 
-from app.readers import read_record
+from app.readers import Record, read_record
 from app.training.task import Answer, Plan, Task, retrain_station
 from app.training.workers import NOT_INSTALLED, run
 from models.recipe import Recipe
-from models.record.columns import COLUMNS, TEMPERATURES
+from models.record.columns import TEMPERATURES
 from models.record.days import ONE_DAY, StationDays
 from scripts.cli.console import Command, messages, output
 from scripts.cli.options import EMBEDDED
@@ -82,13 +83,10 @@ def resampled(days: StationDays, years: int, rng: np.random.Generator) -> Statio
 
 def task(name: str, days: StationDays, plan: Plan, champion: Answer | None = None) -> Task:
     """Return a worker's task; ``champion`` is the answer to an earlier one."""
-    cells = [
-        ",".join([str(date), *("" if np.isnan(value) else f"{value:g}" for value in row)])
-        for date, row in zip(days.dates, days.values, strict=True)
-    ]
-    content = "\n".join([",".join(("date", *COLUMNS)), *cells, ""]).encode()
-    before = (champion.state, champion.manifest) if champion else (None, None)
-    return Task(name, f"{name}.csv", content, plan, "first" if champion else None, *before)
+    task = Task(name, Record(name, days), plan)
+    if champion is None:
+        return task
+    return msgspec.structs.replace(task, version="first", state=champion.state, manifest=champion.manifest)
 
 
 def timed(tasks: Sequence[Task], **options: Any) -> tuple[float, dict[str, Answer]]:

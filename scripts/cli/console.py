@@ -2,11 +2,16 @@
 
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from rich.console import Console
+
+from app.text import one_line
+
+if TYPE_CHECKING:  # pandas is slow to import
+    from app.readers import Record
 
 PIPE_WIDTH = 200  # a pipe has no width, and tables must not be cut there
 
@@ -26,6 +31,13 @@ output = _console()
 messages = _console(stderr=True)
 
 
+def told(record: "Record") -> None:
+    """Print what the user should know of the reading of a record."""
+    messages.print(f"{record.station}: read as {record.format}: {', '.join(record.columns)}")
+    for note in record.notes:
+        messages.print(f"{record.station}: {note}")
+
+
 class Command(click.Command):
     """A command that reports a failure in one line on standard error, with exit status 1 and no traceback."""
 
@@ -36,7 +48,7 @@ class Command(click.Command):
         except BrokenPipeError:
             raise  # the reader closed the pipe; click exits quietly
         except (ValueError, ArithmeticError, MemoryError, OSError, msgspec.MsgspecError) as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(one_line(error)) from error
 
 
 class Group(click.Group):

@@ -44,6 +44,11 @@ pool = click.option(
 GUIDANCE_FILES = {".csv", ".json"}  # suffixes of guidance files in a folder
 
 
+station = click.option(
+    "--station", help="Name of the station, or which one of several. Default: the id in the file, or the file's name."
+)
+
+
 def store(command: F) -> F:
     """Add ``--store``; the command gets a `Store`."""
 
@@ -64,15 +69,32 @@ def store(command: F) -> F:
 def reading(command: F) -> F:
     """Add the options for reading a record."""
     # Imported here: it imports pandas, which is slow and not needed by every command.
-    from app.readers import READERS  # noqa: PLC0415
+    from app.readers import FORMAT_NAMES  # noqa: PLC0415
 
-    for names, choices, default, what in (
-        (("--units",), UNITS, "metric", "Units of a plain CSV."),
-        (("--format", "record_format"), ["auto", *READERS], "auto", "Format of the record."),
-    ):
-        option = click.option(*names, type=click.Choice(choices), default=default, show_default=True, help=what)
+    for option in (
+        click.option("--units", type=click.Choice(UNITS), help="Units, where the file does not say. Default: metric."),
+        click.option(
+            "--format", "record_format", type=click.Choice(["auto", *FORMAT_NAMES]), default="auto", show_default=True,
+            metavar="FORMAT", help="Format of the record (docs/data.md lists them).",
+        ),
+        click.option(
+            "--timezone", metavar="ZONE", callback=_zone,
+            help="The station's time zone, such as Europe/Berlin, for files that hold instants.",
+        ),
+    ):  # fmt: skip
         command = option(command)
     return command
+
+
+def _zone(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    from app.readers.dates import zone  # noqa: PLC0415  # as in `reading`
+
+    if name:
+        try:
+            zone(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return name
 
 
 def data(command: F) -> F:
@@ -137,16 +159,16 @@ def read_recipe(path: Path | None, overrides: Mapping[str, object]) -> Recipe:
         raise click.ClickException(f"{path or 'recipe'}: {error}") from None
 
 
-def guidance_by_station(guidance: Path | None, records: Sequence[Path]) -> dict[str, Path]:
+def guidance_by_station(guidance: Path | None, records: Sequence[Path], record_format: str = "auto") -> dict[str, Path]:
     """Return the guidance file of each station: the given file, or the one in a folder that is named after the station.
 
     Raises click.UsageError where the assignment is ambiguous, or the folder has no file for any station.
     """
-    from app.readers import station_name  # noqa: PLC0415  # as in `reading`
+    from app.readers import groups, station_name  # noqa: PLC0415  # as in `reading`
 
     if guidance is None:
         return {}
-    own, stations = {path.resolve() for path in records}, {station_name(path) for path in records}
+    own, stations = {path.resolve() for path in records}, {name for name, _ in groups(records, record_format)}
     if guidance.is_file():
         if len(stations) > 1:
             raise click.UsageError(f"--guidance is one file for {len(stations)} stations: give a folder of such files")

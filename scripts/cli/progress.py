@@ -60,6 +60,7 @@ class StationProgress(_Bar):
         """Show a station that is done."""
         self.outcomes.append(outcome)
         done = len(self.outcomes)
+        self.total = max(self.total, done)  # a file may hold several stations
         self.progress.update(self.task, completed=done, description=outcome.station)
         if outcome.decision == "failed" or (not messages.is_terminal and outcome.decision != "unchanged"):
             left = (time.monotonic() - self.began) / done * (self.total - done)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.serving.files import Query, asked
 from app.serving.question import Request
 from app.settings import markdown_table
 from models.recipe import Recipe
@@ -42,6 +44,11 @@ def free_port():
 
 def without_settings():
     return {name: value for name, value in os.environ.items() if not name.startswith("TMAX_")}
+
+
+@pytest.fixture
+def record(tmp_path, days):
+    return write_csv(tmp_path / "my-station.csv", days)
 
 
 @pytest.fixture
@@ -134,7 +141,23 @@ def test_tables_and_examples_are_those_of_the_program(client):
     for field in msgspec.structs.fields(Request):
         assert f"`{field.name}`" in API
     for question in blocks(API, "json"):
-        msgspec.json.decode(question, type=Request)
+        asked(question.encode(), Request)
+    for name in Query.__struct_encode_fields__:
+        assert f"`{name}`" in API
+
+
+def test_files_and_pasted_answers_are_answered_as_printed(client, record):
+    (command,) = blocks(API, "sh")
+    curl, *options, url = shlex.split(command)
+    assert (curl, options[0], options[2], options[1][0]) == ("curl", "--data-binary", "-H", "@")
+    headers = dict([options[3].split(": ")])
+    address = url.removeprefix("http://127.0.0.1:8000")
+    answer = client.post(address, data=record.read_bytes(), headers=headers)
+    assert answer.status_code == 200, answer.json
+    assert [one["level"] for one in answer.json["intervals"]] == [0.8, 0.95]
+    (pasted,) = (question for question in blocks(API, "json") if '"daily"' in question)
+    answer = client.post("/predict", data=pasted.encode(), content_type="application/json")
+    assert (answer.status_code, answer.json["issued"]) == (200, "2017-12-31"), answer.json
 
 
 def test_links_lead_somewhere():

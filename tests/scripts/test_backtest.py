@@ -145,11 +145,12 @@ def test_failed_stations_leave_the_results_of_the_others(tmp_path, done, rows):
         (tmp_path / name).write_text("earlier")
     too_short = f"Error: {short}: 130 days are too few for 2 folds of 60 days: use fewer or shorter folds"
     process = run_script("backtest", short, *options(tmp_path))
-    assert (process.returncode, process.stdout, process.stderr) == (1, "", f"{too_short}\n")
+    told = "short: read as csv: tmax, tmin, rain"
+    assert (process.returncode, process.stdout, process.stderr) == (1, "", f"{told}\n{too_short}\n")
     assert {(tmp_path / name).read_text() for name in FILES} == {"earlier"}
     process = call_script("backtest", first, again, short, *options(tmp_path))
     assert process.returncode == 1
-    same_name = f"Error: {again}: another file is also named after station 'hill': rename one of them"
+    same_name = f"Error: {again}: another file is also of station 'hill': keep one, or rename one"
     assert [line for line in process.stderr.splitlines() if "Error" in line] == [same_name, too_short]
     found = json.loads((tmp_path / "r.json").read_text())
     assert [station["station"] for station in found["stations"]] == ["hill"]

@@ -8,6 +8,7 @@ from app.settings import Settings
 from app.store import Store
 from app.training.train import train_station
 from app.web import create_app
+from models.record.columns import COLUMNS
 from models.record.days import StationDays
 from tests.damage import flip_a_byte, model_file
 from tests.processes import call_script, run_script
@@ -45,6 +46,73 @@ def test_every_day_with_enough_days_before_it_is_forecast(tmp_path, store, rows,
     done = call_script("predict", "--data", write_csv(tmp_path / "new.csv", days.part(0, 5)), *given)
     fails(done, 1, "new.csv: too few days for a forecast")
     assert out.read_text() == before
+
+
+def slipped(days, **last):
+    """The days with values of the last one changed."""
+    values = days.values.copy()
+    for name, value in last.items():
+        values[-1, COLUMNS.index(name)] = value
+    return StationDays(days.first, values)
+
+
+def test_an_unbelievable_last_tmax_is_an_error_unless_it_is_accepted(tmp_path, store, days, rows, fails):
+    file = write_csv(tmp_path / "hill.csv", slipped(days, tmax=51.8))
+    given = ("--data", file, "--store", store.root)
+    done = call_script("predict", *given)
+    fails(done, 1, f"{file}: 51.8 degC is ")
+    fails(done, 1, f"the normal of 14 April, 16.9; if it is real, add --accept {days.last}")
+    assert done.stdout == ""
+    done = call_script("predict", *given, "--accept", days.last)
+    assert done.stderr.startswith(f"accepted {days.last} tmax 51.8: ")
+    assert [row["issued"] for row in rows(done.stdout)] == [str(days.last)]
+    fails(call_script("predict", *given, "--accept", days.last + 1), 1, f"{days.last + 1} is not a day of the record")
+    fails(call_script("predict", *given, "--accept", "yesterday"), 2, "does not match the format")
+    impossible = write_csv(tmp_path / "hill.csv", slipped(days, tmax=75))
+    fails(call_script("predict", *given, "--accept", days.last), 1, f"75.0 degC on {days.last}: ")
+    assert impossible == file
+
+
+def test_doubtful_values_in_the_window_are_reported(tmp_path, store, days):
+    """Those that the reader set aside, and those that the model does."""
+    changed = slipped(days, tmin=-31.5, rain=-1.0)
+    done = call_script("predict", "--data", write_csv(tmp_path / "hill.csv", changed), "--store", store.root)
+    assert done.returncode == 0
+    rain, tmin, *filled = done.stderr.splitlines()
+    assert rain.startswith(f"set aside {days.last} rain -1.0: ")
+    assert tmin.startswith(f"set aside {days.last} tmin -31.5: ")
+    assert filled == [f"filled {days.last} tmin", f"filled {days.last} rain"]
+
+
+def test_too_few_days_are_an_error_that_names_the_first_doubt(tmp_path, store, days, fails):
+    part = StationDays(days.first, days.values[:20].copy())
+    part.values[8:16, 0] = 51.8
+    done = call_script("predict", "--data", write_csv(tmp_path / "hill.csv", part), "--store", store.root)
+    fails(done, 1, "hill.csv: tmax is missing on more than 5 consecutive days")
+    fails(done, 1, f"; set aside {part.dates[8]} tmax 51.8: ")
+
+
+def test_empty_days_at_the_end_are_left_out_and_said(tmp_path, store, record, days):
+    padded = tmp_path / "hill.csv"
+    padded.write_text(record.read_text() + "".join(f"{days.last + ago},,,\n" for ago in range(1, 40)))
+    done = call_script("predict", "--data", padded, "--store", store.root)
+    expected = call_script("predict", "--data", record, "--store", store.root)
+    assert (done.returncode, done.stdout) == (0, expected.stdout)
+    (said,) = done.stderr.splitlines()
+    assert str(days.last) in said
+
+
+def test_days_that_are_not_believed_are_counted(tmp_path, store, days, rows):
+    part = days.part(0, 60)
+    part = StationDays(part.first, part.values.copy())
+    part.values[30, 0] = 51.8
+    given = ("--data", write_csv(tmp_path / "hill.csv", part), "--store", store.root, "--every-day")
+    done = call_script("predict", *given)
+    issued = [row["issued"] for row in rows(done.stdout)]
+    assert issued == [str(date) for date in part.dates[6:] if date != part.dates[30]]
+    assert "53 forecasts; none from 7 days: tmax is missing, or not believed (1 days)" in done.stderr
+    accepted = call_script("predict", *given, "--accept", part.dates[30])
+    assert len(rows(accepted.stdout)) == 54
 
 
 def test_filled_values_and_an_earlier_champion_are_reported(tmp_path, store, days, retrained):

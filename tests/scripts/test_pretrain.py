@@ -97,7 +97,7 @@ def test_the_earlier_days_are_a_share_of_calendar_days_and_of_observed_days():
         (
             "FOLDER/station0.csv FOLDER/short.csv --out FOLDER/x.npz",
             1,
-            "short.csv: too few usable days: 0, at least 120",
+            "short.csv: too few usable days: 0, at least 113",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from app.store import Store
 from models.recipe import GuidanceRecipe
 from models.record.days import StationDays
 from scripts.cli.options import QUICK
+from tests.app.training.records import RECIPE, changeable_days, toml
 from tests.processes import call_script
 from tests.stations import ROOT, synthetic_days, write_csv
 
@@ -46,7 +47,7 @@ def test_the_recipe_is_followed_and_stored(tmp_path, record):
     (tmp_path / "recipe.toml").write_text('hidden = 5\nlayers = 2\nepochs = 1\nmembers = 1\ncell = "lstm"\n')
     done = call_script(
         "train", record, "--recipe", tmp_path / "recipe.toml", "--cell", "rnn", "--seed", 3, "--station", "dale",
-        TMAX_STORE=str(tmp_path / "store"),
+        "--force", TMAX_STORE=str(tmp_path / "store"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     state, manifest = champion(tmp_path / "store", "dale")
@@ -121,8 +122,12 @@ def test_a_trained_station_beats_persistence_on_later_days(tmp_path, rows):
         ("--guidance FOLDER/window.toml", 1, "FOLDER/window.toml: "),
         ("--predictors wind", 1, "data/seattle.csv: no column 'wind' to use as a predictor"),
         ("--station ../x", 1, "not a station name"),
-        ("--data FOLDER/window.toml", 1, "FOLDER/window.toml: line 1"),
-        ("--data FOLDER/short.csv", 1, "short: too few usable days to train on: 93, at least 120 are needed"),
+        ("--data FOLDER/window.toml", 1, "FOLDER/window.toml: no table of days is known here"),
+        (
+            "--data FOLDER/short.csv",
+            1,
+            "short: too few usable days to train on: 93 of the 100 with tmax, at least 113 are",
+        ),
         ("--recipe FOLDER/unknown.toml", 1, "unknown.toml: Object contains unknown field `hiden`"),
         ("--recipe FOLDER/wrong.toml", 1, "wrong.toml: Expected `int`, got `str` - at `$.hidden`"),
         ("--recipe FOLDER/broken.toml", 1, "broken.toml: "),
@@ -147,5 +152,42 @@ def test_a_station_that_fails_stops_no_other(tmp_path, record):
     short = write_csv(tmp_path / "short.csv", synthetic_days(100))
     done = call_script("train", short, record, "--quick", "--store", tmp_path / "store")
     assert done.returncode == 1
-    assert "Error: short: too few usable days to train on: 93, at least 120 are needed" in done.stderr
+    assert "Error: short: too few usable days to train on: 93 of the 100 with tmax, at least 113" in done.stderr
     assert Store(tmp_path / "store").stations() == ["hill"]
+
+
+def test_a_model_that_loses_to_persistence_is_stored_and_promoted_only_by_force(tmp_path):
+    """Two records and a recipe that trains hardly at all: one has so little persistence that this is enough."""
+    slow = np.cumsum(np.random.default_rng(0).normal(0, 1, 600)) * 0.3 + 15
+    days = StationDays(np.datetime64("2015-01-01"), np.column_stack([slow, slow - 8, np.zeros(600)]).round(1))
+    files = write_csv(tmp_path / "slow.csv", days), write_csv(tmp_path / "hill.csv", changeable_days(600, seed=5))
+    (tmp_path / "recipe.toml").write_text(toml(RECIPE))
+    store, given = Store(tmp_path / "store"), ("--recipe", tmp_path / "recipe.toml")
+    done = call_script("train", *files, *given, "--store", store.root)
+    assert done.returncode == 1
+    (version,) = store.station("slow").versions()
+    scores = store.station("slow").manifest(version).scores
+    assert (
+        f"slow: {version} is stored, not promoted: no better than persistence on {scores['gru'].n} held-out days: CRPS "
+        f"{scores['gru'].crps:.3f} against {scores['persistence'].crps:.3f} degC; --force promotes it\n"
+    ) in done.stderr
+    assert store.station("slow").champion_or_none() is None
+    assert store.station("hill").champion()
+    done = call_script("train", files[0], *given, "--force", "--store", store.root)
+    assert done.returncode == 0, done.stderr
+    assert store.station("slow").champion_or_none()
+
+
+def test_a_record_that_lost_most_of_its_days_replaces_no_champion(tmp_path):
+    store, file, days = Store(tmp_path / "store"), tmp_path / "hill.csv", changeable_days(1000, seed=5)
+    (tmp_path / "recipe.toml").write_text(toml(RECIPE))
+    for first, arguments, status in ((0, "", 0), (300, "", 0), (700, "", 1), (700, "--force", 0)):
+        write_csv(file, days.part(first, len(days)))
+        before = store.station("hill").champion_or_none()
+        done = call_script(
+            "train", file, "--recipe", tmp_path / "recipe.toml", "--store", store.root, *arguments.split()
+        )
+        assert done.returncode == status, done.stderr
+        assert (store.station("hill").champion() == before) == (status == 1)
+        lost = "lost most of the champion's days: 293 usable days (first to last: 300) instead of 693 (700); --force"
+        assert (lost in done.stderr) == (status == 1)

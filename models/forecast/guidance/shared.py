@@ -11,7 +11,6 @@ from models.forecast.guidance.correctors import Corrector, check_correctors, fol
 from models.forecast.guidance.training_set import GuidanceTrainingSet
 from models.nn import Array
 from models.recipe import Recipe
-from models.record.columns import PredictorError
 from models.record.days import ONE_DAY, StationDays, check_predictors
 from models.record.quality import set_aside_suspect
 from models.record.split import MIN_GUIDANCE_ROWS, Split, guidance_rows, min_rows, usable_rows
@@ -85,7 +84,7 @@ class SharedCorrector:
         """
         groups: dict[tuple[str, ...], list[tuple[StationDays, Split]]] = {}
         for days in filter(len, stations):
-            with suppress(PredictorError):
+            with suppress(ValueError):  # unsuitable predictors, or a record that cannot be believed
                 check_predictors(days)
                 clean = set_aside_suspect(days)[0]
                 if len(guidance_rows(clean)) and len(usable_rows(clean, recipe)) >= min_rows(clean):

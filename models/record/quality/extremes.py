@@ -4,6 +4,7 @@ import numpy as np
 
 from models.nn import Array
 from models.record.columns import TEMPERATURES, TMAX, TMIN
+from models.record.quality.seasonal import climate
 from models.record.quality.series import DAYS_OF_LEAP_YEAR, Finding, leap_day_of_year, month_index, neighbours
 
 MONTH_NAMES = (
@@ -30,39 +31,47 @@ def gaps(dates: Array, values: Array) -> list[Finding]:
 
     The values of a calendar month in all years are sorted and searched from the median outwards. Values beyond the
     first gap are suspect unless the nearest days confirm them (`_unconfirmed`): in ten years of data the hardest frost
-    may be isolated, as in February 1951 at Fort Collins.
+    may be isolated, as in February 1951 at Fort Collins. In a month of fewer than 100 values, the departures from the
+    seasonal normal are compared with those of the whole record.
     """
-    months = month_index(dates)
-    findings = []
+    months, findings = month_index(dates), []
     for column in TEMPERATURES:
+        of_column = values[:, column]
+        observed, from_normal = np.isfinite(of_column), of_column - climate(dates, of_column)[0]
+        departure, gap = np.full(len(values), np.nan), np.zeros(len(values))
+        rest = [f"the rest of {name}" for name in MONTH_NAMES]
         for month in range(12):
-            rows = np.flatnonzero((months == month) & np.isfinite(values[:, column]))
-            if len(rows) < MIN_MONTH_VALUES:
-                continue
-            rows = rows[np.argsort(values[rows, column], kind="stable")]
-            steps = np.diff(values[rows, column])
-            low, high = _range_without_gap(steps >= GAP)
-            beyond = np.zeros(len(values), dtype=bool)
-            beyond[rows[:low]] = beyond[rows[high + 1 :]] = True
-            from_median = values[:, column] - values[rows[len(steps) // 2], column]
-            for row in np.flatnonzero(_unconfirmed(beyond, from_median)):
-                step = steps[low - 1] if from_median[row] < 0 else steps[high]
-                reason = f"separated by {step:.1f} degC from the rest of {MONTH_NAMES[month]}; the limit is {GAP:g}"
-                findings.append(Finding(np.array([row]), column, reason))
+            rows = np.flatnonzero((months == month) & observed)
+            if len(rows) >= MIN_MONTH_VALUES:
+                departure[rows], gap[rows] = _beyond_gap(of_column[rows], of_column[rows])
+            elif observed.sum() >= MIN_MONTH_VALUES:
+                departure[rows], gap[rows] = _beyond_gap(from_normal[rows], from_normal[observed])
+                rest[month] = "all other departures from the seasonal normal"
+        # All months at once, so that an error across the end of a month does not confirm itself.
+        for row in np.flatnonzero(_unconfirmed(gap > 0, departure)):
+            reason = f"separated by {gap[row]:.1f} degC from {rest[months[row]]}; the limit is {GAP:g}"
+            findings.append(Finding(np.array([row]), column, reason))
     return findings
 
 
 def outliers(dates: Array, values: Array) -> list[Finding]:
     """Find temperatures more than 6 standard deviations, and 10 degC, from the seasonal mean.
 
-    Mean and deviations are robust estimates (`_biweight`) from a 15-day window in all years. The paper uses one
-    deviation for both sides, no minimum departure and no confirmation (`_unconfirmed`). Its rule flags 24 more values,
-    most of them real: sirocco at Algiers, heat at Oakland, a rainy day at Darwin, frost at Fort Collins.
+    Mean and deviations are robust estimates (`_biweight`) from a 15-day window in all years. Where the windows hold
+    fewer than 100 values, the mean is the seasonal normal, and the deviations are those of the whole record from it.
+    The paper uses one deviation for both sides, no minimum departure and no confirmation (`_unconfirmed`). Its rule
+    flags 24 more values, most of them real: sirocco at Algiers, heat at Oakland, a rainy day at Darwin, frost at Fort
+    Collins.
     """
     day_of_year = leap_day_of_year(dates)
     findings = []
     for column in TEMPERATURES:
         mean, below, above = (of_year[day_of_year] for of_year in _climate(dates, values[:, column]))
+        few = np.isnan(mean)
+        if few.any() and np.isfinite(values[:, column]).sum() >= MIN_WINDOW_VALUES:
+            normal, _ = climate(dates, values[:, column])
+            bias, *sides = _biweight((values[:, column] - normal)[None])[:, 0]
+            mean[few], below[few], above[few] = normal[few] + bias, *sides
         departure = values[:, column] - mean
         departure /= np.maximum(np.where(departure < 0, below, above), MIN_DEVIATION)
         for row in np.flatnonzero(_unconfirmed(np.abs(departure) > OUTLIER, departure)):
@@ -111,11 +120,18 @@ def lagged_ranges(_: Array, values: Array) -> list[Finding]:
     return findings
 
 
-def _range_without_gap(wide: Array) -> tuple[int, int]:
-    """Return the first and last index of sorted values around the median, given which steps are ``wide`` (n - 1,)."""
-    middle = len(wide) // 2
-    below, above = np.flatnonzero(wide[:middle]), np.flatnonzero(wide[middle:])
-    return (int(below[-1]) + 1 if len(below) else 0), middle + int(above[0]) if len(above) else len(wide)
+def _beyond_gap(values: Array, sample: Array) -> tuple[Array, Array]:
+    """Return the departure of each value (n,) from the median of a sample, and the gap beyond which it lies, or 0."""
+    ascending = np.sort(sample)
+    steps = np.diff(ascending)
+    wide, middle = steps >= GAP, len(steps) // 2
+    below, above = np.flatnonzero(wide[:middle]), middle + np.flatnonzero(wide[middle:])
+    gap = np.zeros(len(values))
+    if len(below):
+        gap[values <= ascending[below[-1]]] = steps[below[-1]]
+    if len(above):
+        gap[values > ascending[above[0]]] = steps[above[0]]
+    return values - ascending[middle], gap
 
 
 def _unconfirmed(candidates: Array, departure: Array) -> Array:

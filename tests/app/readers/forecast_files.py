@@ -14,11 +14,11 @@ RECORD = Record("hill", DAYS)
 LOCATION = "latitude,longitude,elevation,utc_offset_seconds,timezone,timezone_abbreviation\n52.5,13.4,38,3600,x,GMT+1\n"
 
 
-def join(folder, text, units="metric", record=RECORD):
+def join(folder, text, units="metric", record=RECORD, timezone=None):
     """Join the forecasts of a file to a record."""
     path = folder / "f.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return with_guidance(record, path, units)
+    return with_guidance(record, path, units, timezone)
 
 
 def known(record):

@@ -30,7 +30,7 @@ def hours(n_days, step=1):
         "\ufeffValid , Value\r\n2024-01-02, 11\r\n\r\n2024-01-04,13.5\r\n",  # as a spreadsheet saves it
         "other,target_date,forecast\nx,2024-01-02,11\n,2024-01-03,NA\ny,2024-01-04,13.5\n",
         "valid_time,temperature_2m_max\n2024-01-02 00:00:00,11\n2024-01-04T00:00,13.5\n",
-        "valid,issued,guidance\n2024-01-02,2024-01-01,11\n2024-01-04,2023-12-30T18:00Z,13.5\n",
+        "valid,issued,guidance\n2024-01-02,2024-01-01,11\n2024-01-04,2023-12-30T18:00,13.5\n",
         as_csv(daily([11, None, 13.5])),
         as_csv(daily([51.8, None, 56.3], "°F") | {"x": ("mm", [0, 0, 0])}, location=LOCATION + ",,,,,"),
         as_json(daily=daily([11, None, 13.5]) | {"weathercode": ("wmo code", [3, 3, 3])}),
@@ -62,7 +62,7 @@ HOUR = st.integers(0, 95)  # from 1 to 4 January 2024
 def test_last_forecast_issued_before_its_day_counts(tmp_path_factory, forecasts):
     """The oracle compares the calendar dates as they are written."""
     lines = [
-        f"2024-01-{valid:02},2024-01-{1 + hour // 24:02}T{hour % 24:02}:00Z,{'' if value is None else value}"
+        f"2024-01-{valid:02},2024-01-{1 + hour // 24:02}T{hour % 24:02}:00,{'' if value is None else value}"
         for (valid, hour), value in forecasts.items()
     ]
     expected, late = {}, []
@@ -92,12 +92,24 @@ def test_each_column_counts_by_itself(tmp_path):
 TIMES = "T23:59:59", " 23", "T2359Z", " 23:59 UTC", "t23:59:59.9+0530", "T23:59-01:00"
 
 
-@pytest.mark.parametrize(("name", "time"), list(zip(ISSUED, TIMES, strict=True)))
-def test_accepted_names_and_times_of_issue(tmp_path, name, time):
+ZONES = None, None, "UTC", "UTC", "Asia/Kolkata", "Atlantic/Azores"
+
+
+@pytest.mark.parametrize(("name", "time", "zone"), list(zip(ISSUED, TIMES, ZONES, strict=True)))
+def test_accepted_names_and_times_of_issue(tmp_path, name, time, zone):
     text = f"date,{name},guidance\n2024-01-02,2024-01-01{time},5\n2024-01-02,2024/01/01 22:00,4\n"
-    assert known(join(tmp_path, text))["guidance"][0] == 5
+    assert known(join(tmp_path, text, timezone=zone))["guidance"][0] == 5
     with pytest.raises(RecordError, match="every forecast was issued on its valid date or later; provide"):
-        join(tmp_path, text.replace("01/01", "01/02").replace("01-01", "01-02"))
+        join(tmp_path, text.replace("01/01", "01/02").replace("01-01", "01-02"), timezone=zone)
+
+
+def test_an_issue_time_with_an_offset_counts_by_the_stations_own_clock(tmp_path):
+    """23:30 UTC is the next day in Berlin, when the forecast is too late, and the same day in New York."""
+    text = "date,issued,guidance\n2024-01-02,2024-01-01T23:30Z,5\n2024-01-03,2024-01-02T05:00+01:00,6\n"
+    assert known(join(tmp_path, text, timezone="America/New_York"))["guidance"][:2] == [5, 6]
+    assert known(join(tmp_path, text, timezone="Europe/Berlin"))["guidance"][:2] == [None, 6]
+    with pytest.raises(RecordError, match=r"line 2: issued '2024-01-01T23:30Z' has an offset: .* --timezone Europe/"):
+        join(tmp_path, text)
 
 
 @pytest.mark.parametrize("step", [1, 3, 6])
@@ -143,7 +155,7 @@ TWO_LOCATIONS = LOCATION.replace("\n52.5", "\n1,2,3,4,5,6\n52.5")
     ("text", "message"),
     [
         ("date,guidance\n", "the file holds no forecasts"),
-        ("day,guidance\n2024-01-02,1\n", "no column holds the valid date: name it one of date, valid, "),
+        ("day,guidance\n2024-01-02,1\n", "no table of days is known here: the text begins with 'day,guidance'"),
         ("date,valid_date,tmax\n2024-01-01,2024-01-02,1\n", "the columns date and valid_date have the same meaning"),
         ("date,run,issued,tmax\n2024-01-02,2024-01-01,2024-01-01,1\n", "the columns run and issued have the same mean"),
         ("date,tmin\n2024-01-02,1\n", r"no column holds tmax forecasts \(guidance.*; the columns are: date, tmin"),
@@ -165,14 +177,13 @@ TWO_LOCATIONS = LOCATION.replace("\n52.5", "\n1,2,3,4,5,6\n52.5")
         ("date,guidance\n2024-01-02,\n", "the file holds no forecasts"),
         (as_csv(daily([280], "K")), "temperature_2m_max has the unit '[Kk]': download it in °C or °F"),
         (as_csv(DAILY, location=TWO_LOCATIONS), "the file holds 2 locations: download one file for each"),
-        (LOCATION, "the file describes a location but holds no forecasts"),
-        (as_csv(daily(["1,2"])), "not valid CSV: .* line 5"),
+        (LOCATION, "no table of days is known here: the text begins with 'latitude,"),
         (as_csv(daily(["warm"])), "line 5: temperature_2m_max 'warm' is not"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("{}", "the file has no Open-Meteo object 'hourly' or 'daily': request"),
         (f"[{as_json(daily=DAILY)}, {as_json(daily=DAILY)}]", "the file holds 2 locations: download one file for each"),
-        ('{"error": true, "reason": "Out of range"}', "holds an error message instead of forecasts: Out of range"),
+        ('{"error": true, "reason": "Out of range"}', "holds an error message instead of data: Out of range"),
         (as_json(daily=daily([9], "mm", "temperature_2m_mean")), "the columns are: time, temperature_2m_mean"),
         (as_json(hourly=HOURLY | {"time": ("", [])}), "hourly' must be lists of the same length"),
         (as_json(daily=DAILY | {"temperature_2m_max": ("°C", 9)}), "daily' must be lists of the same length"),

@@ -37,7 +37,7 @@ class Spy:
     def __init__(self, model, predictors=(), columns=None):
         self.model, self.predictors, self.columns = model, tuple(predictors), columns or model.columns
         self.recipe, self.recommended_days = model.recipe, model.recommended_days
-        self.trained_through = model.trained_through
+        self.trained_through, self.station_only = model.trained_through, model.station_only
         self.seen = []
 
     def predict(self, days):

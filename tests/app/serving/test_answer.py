@@ -101,7 +101,8 @@ def test_zero_has_no_sign(spied, spy, trained, body):
 
 def test_digest_changes_with_any_part_of_the_question(spied, body):
     days = body["observations"]
-    options = [{"units": "us"}, {"levels": [0.8]}, {"thresholds": [1]}, {"guidance": 23.0}, {"guidance": 23.5}]
+    options = [{"levels": [0.8]}, {"thresholds": [1]}, {"guidance": 23.0}, {"guidance": 23.5}]
+    options += [{"accept": [days[-1]["date"]]}, {"accept": [days[-2]["date"]]}]
     changed = [*days[:-1], days[-1] | {"wind": 23.0}], [*days[:-1], days[-1] | {"rain": None}], days[1:]
     variants = [body, *(body | option for option in options), *(body | {"observations": of} for of in changed)]
     assert len({ask(spied, one)["input_digest"] for one in variants}) == len(variants)

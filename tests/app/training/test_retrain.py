@@ -1,22 +1,26 @@
 """Retraining of stations: which are due, what is promoted, and what the store remembers."""
 
+import re
 import shutil
 
 import msgspec
 import numpy as np
 import pytest
 
-from app.readers import read_record
+from app.readers import Record, read_record
 from app.store import Store, StoreError
 from app.store.history import digest
 from app.store.integrity import verify
-from app.training.outcomes import Outcome, one_line
-from app.training.retrain import Attempt, Workers, content_digest, only_one, retrain, settle, tasks
+from app.text import one_line
+from app.training.outcomes import Outcome
+from app.training.retrain import Attempt, Workers, files_digest, only_one, retrain, settle, tasks
 from app.training.shared import fit_shared, load_shared, store_shared
 from app.training.task import Answer, Plan, Task, retrain_station
 from models.recipe import GuidanceRecipe
+from models.record.columns import TMAX, TMIN
+from models.record.days import StationDays
 from tests.app.training.records import RECIPE, changeable_days, content_of
-from tests.stations import QUICK, guided_days, write_csv
+from tests.stations import QUICK, guided_days, synthetic_days, write_csv
 
 pytestmark = pytest.mark.usefixtures("serial")
 
@@ -118,6 +122,28 @@ class TestDecisions:
         assert hill.history()[-1].reason == "retrained: forced"
         assert retrained(840).decision == "unchanged"
 
+    def test_a_record_that_lost_most_of_its_days_earns_no_promotion_and_one_of_another_window_does(
+        self, station, tmp_path
+    ):
+        _, hill = station
+        before, store = hill.champion(), Store(tmp_path / "store")
+        outcome = outcomes_of(store, [write_csv(tmp_path / "hill.csv", DAYS.part(600, 900))])["hill"]
+        assert (outcome.decision, hill.champion()) == ("kept", before)
+        assert outcome.reason == (
+            "the record has lost most of the champion's days: 293 usable days (first to last: 300) instead of 793 "
+            "(800); if it is meant to be so short, use --force"
+        )
+        rolled = outcomes_of(store, [write_csv(tmp_path / "hill.csv", DAYS.part(100, 900))])["hill"]
+        assert rolled.decision == "promoted", rolled.reason
+
+    def test_a_lasting_step_is_told(self, tmp_path):
+        values = DAYS.values.copy()
+        values[500:, [TMAX, TMIN]] += 6.0
+        file = write_csv(tmp_path / "hill.csv", StationDays(DAYS.first, values))
+        outcome = outcomes_of(Store(tmp_path / "store"), [file])["hill"]
+        assert outcome.decision == "promoted"
+        assert re.search(r"; tmax has been \d\.\d degC higher since 2016-..: has the station moved\?$", outcome.reason)
+
     def test_a_champion_promoted_meanwhile_is_not_replaced(self, station, tmp_path):
         _, hill = station
         store = Store(tmp_path / "store")
@@ -143,7 +169,7 @@ class TestDecisions:
         assert outcome.reason.startswith("promoted, but the decision could not be recorded: ")
 
     def test_an_error_of_a_worker_is_an_outcome(self, tmp_path):
-        store, task = Store(tmp_path), Task("hill", "hill.csv", b"", PLAN)
+        store, task = Store(tmp_path), Task("hill", Record("hill", DAYS), PLAN)
         assert settle(store, task, ZeroDivisionError("by\nzero")) == Outcome("hill", "failed", "by zero")
         assert settle(store, task, KeyError("x")).reason == "KeyError: 'x'"
         assert content_of(tmp_path) == {}
@@ -170,10 +196,12 @@ class TestMemory:
         settled(due(hill=guidance))
         assert due(hill=guidance) is None
 
-    def test_the_digest_of_a_record_alone_is_that_of_its_file(self):
-        assert content_digest(b"x", None) == digest(b"x")
-        pairs = [content_digest(*of) for of in ((b"x", b""), (b"", b"x"), (b"x", b"y"), (b"xy", b""))]
-        assert len({digest(b"x"), digest(b"xy"), *pairs}) == 6
+    def test_the_digest_of_one_file_is_its_own_and_of_several_depends_on_each(self, tmp_path):
+        x, y, xy = (tmp_path / name for name in ("x", "y", "xy"))
+        for file in (x, y, xy):
+            file.write_text(file.name)
+        assert files_digest([x]) == digest(b"x")
+        assert len({files_digest(of) for of in ([x], [y], [xy], [x, y], [y, x], [x, y, xy])}) == 6
 
     def test_a_damaged_memory_is_a_retraining_and_a_missing_default_is_none(self, station):
         retrained, hill = station
@@ -187,12 +215,12 @@ class TestMemory:
         assert retrained(800).decision == "unchanged"
 
     @pytest.mark.usefixtures("station")
-    def test_two_files_of_one_station_fail_the_second(self, tmp_path):
+    def test_two_files_of_one_station_that_do_not_say_so_fail(self, tmp_path):
         other = write_csv(tmp_path / "HILL.csv", DAYS)
         found = []
         assert not list(tasks(Store(tmp_path / "store"), [tmp_path / "hill.csv", other], PLAN, {}, found.append))
-        assert [item.decision for item in found] == ["unchanged", "failed"]
-        assert "are both named after station 'hill': rename one of them" in found[1].reason
+        assert [item.decision for item in found] == ["failed"]
+        assert "are of station 'hill': keep one, or rename one" in found[0].reason
 
     def test_a_reason_is_one_line_of_text(self):
         """Even where a file's name is not."""
@@ -205,6 +233,47 @@ class TestMemory:
                 outcomes_of(same, [])
             assert outcomes_of(Store(tmp_path, read_only=True), []) == {}
         assert outcomes_of(same, []) == {}
+
+
+class TestFolder:
+    """Files that are not one station each."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        """A file of two stations; one of a station in two files; one that is no record."""
+        hill, lake = synthetic_days(400, seed=1), synthetic_days(400, seed=2)
+        rows = [
+            f"{name},{date},{tmax},{tmin},{rain}"
+            for name, days in (("Hill", hill), ("Lake", lake))
+            for date, (tmax, tmin, rain) in zip(days.dates, days.values, strict=True)
+        ]
+        (folder := tmp_path / "records").mkdir()
+        (folder / "two.csv").write_text("\n".join(["station,date,tmax,tmin,rain", *rows, ""]))
+        vale = synthetic_days(400, seed=3)
+        for name, part in (("early", vale.part(0, 250)), ("late", vale.part(240, 400))):  # ten days are in both
+            lines = (f"Vale,{d},{row[0]},{row[1]},{row[2]}" for d, row in zip(part.dates, part.values, strict=True))
+            (folder / f"{name}.csv").write_text("\n".join(["station,date,tmax,tmin,rain", *lines, ""]))
+        (folder / "note.csv").write_text("nothing\n")
+        return sorted(folder.iterdir()), {"hill": hill, "lake": lake, "vale": vale}
+
+    def test_each_station_is_trained_on_its_own_days_and_left_alone_the_next_night(self, files, tmp_path):
+        paths, days = files
+        store, plan = Store(tmp_path / "store"), msgspec.structs.replace(PLAN, force=True)
+        first = outcomes_of(store, paths, plan)
+        assert {name: outcome.decision for name, outcome in first.items()} == {
+            "hill": "promoted", "lake": "promoted", "note": "failed", "vale": "promoted",
+        }  # fmt: skip
+        assert "note.csv: no table of days is known here" in first["note"].reason
+        for name, of_station in days.items():
+            station = store.station(name)
+            assert station.manifest(station.champion()).data_digest == Record(name, of_station).digest
+        again = outcomes_of(store, paths, PLAN)
+        assert {name: outcome.decision for name, outcome in again.items()} == {
+            "hill": "unchanged", "lake": "unchanged", "note": "failed", "vale": "unchanged",
+        }  # fmt: skip
+        with paths[-1].open("a") as two:
+            two.write("Lake,2017-01-01,5,1,0\n")
+        assert {task.station for task in tasks(store, paths, PLAN, {}, [].append)} == {"hill", "lake"}
 
 
 class TestGuidance:
@@ -230,13 +299,11 @@ class TestGuidance:
     def test_an_invalid_file_fails_its_station(self, files, tmp_path):
         file, guidance = files
         guidance.write_text("date,guidance\n2015-01-02,warm\n")
-        (task,) = tasks(Store(tmp_path / "store"), [file], PLAN, {"hill": guidance}, [].append)
-        with pytest.raises(ValueError, match=r"^guidance/hill\.csv: line 2: guidance 'warm' is not a number"):
-            retrain_station(task)
-        guidance.unlink()
-        outcome = outcomes_of(Store(tmp_path / "store"), [file], PLAN, {"hill": guidance})["hill"]
-        assert outcome.decision == "failed"
-        assert str(guidance) in outcome.reason
+        for reason in (f"{guidance}: line 2: guidance 'warm' is not a number", str(guidance)):
+            outcome = outcomes_of(Store(tmp_path / "store"), [file], PLAN, {"hill": guidance})["hill"]
+            assert outcome.decision == "failed"
+            assert reason in outcome.reason
+            guidance.unlink(missing_ok=True)
 
 
 class TestPool:

@@ -1,11 +1,12 @@
 """Errors as ``application/problem+json``, with the status of their kind."""
 
 import json
+import sys
 
 import pytest
 
 from app.serving.champions import NoModel
-from app.serving.errors import NotJSON, QuestionError
+from app.serving.errors import NoReaders, NotJSON, QuestionError
 from app.store import StoreError
 from app.web.errors import STATUS
 
@@ -30,10 +31,17 @@ def test_each_kind_of_error_has_its_status(reader, kind):
 
 
 def test_without_a_model_is_503_and_says_when_to_retry(empty, body):
-    assert {*KINDS, NoModel} == set(STATUS)
+    assert {*KINDS, NoModel, NoReaders} == set(STATUS)
     response = empty.post("/predict", json=body)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.json["detail"] == "no model has been trained yet"
+
+
+def test_files_are_415_where_nothing_reads_them(reader, monkeypatch):
+    monkeypatch.setitem(sys.modules, "app.readers", None)
+    response = reader.post("/predict", data=b"date,tmax", content_type="text/csv")
+    assert (response.status_code, response.content_type) == (415, "application/problem+json")
+    assert "without pandas" in response.json["detail"]
 
 
 def test_unexpected_failures_are_500_and_tell_nothing_of_the_inside(reader, body, monkeypatch, caplog):

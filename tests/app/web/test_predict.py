@@ -26,6 +26,23 @@ def test_answers_are_those_of_the_core(reader, unchanged_store, body):
     assert reader.post("/predict/batch", json={"sequences": []}).json == {"forecasts": []}
 
 
+def test_a_file_is_answered_with_the_options_of_the_query(reader, body):
+    """Whatever its text is called; the core gives the same answer to the same days."""
+    days = body["observations"]
+    file = "\n".join(["date,tmax,tmin,rain", *(",".join(map(str, day.values())) for day in days)])
+    query = "station=hill&level=0.5&level=0.9&threshold=20&accept=2018-04-14"
+    asked = body | {"levels": [0.5, 0.9], "thresholds": [20], "accept": ["2018-04-14"]}
+    expected = reader.post("/predict", json=asked)
+    assert expected.status_code == 200
+    for media in ("text/csv", "text/csv; charset=latin-1", "text/plain", "application/octet-stream"):
+        found = reader.post(f"/predict?{query}", data=file, content_type=media)
+        assert (found.status_code, found.data) == (200, expected.data)
+    wrong = reader.post("/predict", data=file.replace(",21.2,", ",warm,"), content_type="text/csv")
+    (error,) = wrong.json["errors"]
+    assert (wrong.status_code, error["pointer"], wrong.json["detail"]) == (422, "", f"the body: {error['detail']}")
+    assert error["detail"].startswith("line 7: tmax 'warm' is not a number")
+
+
 def test_errors_of_a_batch_are_problems_in_their_places(reader, body):
     short, unknown = body | {"observations": body["observations"][-3:]}, body | {"id": 3, "station": "nowhere"}
     response = reader.post("/predict/batch", json={"sequences": [body, short, unknown]})

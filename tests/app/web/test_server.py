@@ -79,7 +79,7 @@ def test_clients_that_send_large_bodies_get_their_answer(server, body):
         for status, path, media, sent in (
             (413, "/predict", "application/json", content),
             (413, "/predict", "application/json", in_pieces(content)),
-            (415, "/predict", "text/plain", content),
+            (415, "/predict", "text/html", content),
             (404, "/nowhere", "text/plain", content),
         ):
             found, headers, answer = post(server, path, sent, media)

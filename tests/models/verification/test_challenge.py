@@ -12,10 +12,10 @@ from models.forecast.setup import Setup
 from models.recipe import GuidanceRecipe
 from models.record.columns import RAIN, TMAX, TMIN
 from models.record.days import ONE_DAY, StationDays
-from models.record.split import usable_rows
+from models.record.split import MIN_ROWS, n_usable, usable_rows
 from models.verification import challenge as module
 from models.verification.challenge import MIN_JUDGED_DAYS, Champion, challenge
-from models.verification.promotion import CHALLENGER, CHAMPION, judge
+from models.verification.promotion import CHALLENGER, CHAMPION, Extent, judge
 from models.verification.trial import Trial, retrained
 from tests.models.verification.states import assert_same_model
 from tests.stations import QUICK, guided_days, synthetic_days
@@ -244,11 +244,17 @@ class TestUnsuitableRecords:
             rows = np.s_[first:, [TMAX, TMIN]]
             return changed(DAYS, lambda v: v.__setitem__(rows, convert(v[rows])))
 
-        reason = self.refused(converted(0), champion)
-        assert reason.startswith("the record does not match the one that trained the champion: from ")
-        assert reason.endswith(hint)
+        if "--units us" in hint:
+            with pytest.raises(ValueError, match=r"the temperatures look like degF: .* say --units us"):
+                challenged(converted(0), champion)
+        else:
+            reason = self.refused(converted(0), champion)
+            assert reason.startswith("the record does not match the one that trained the champion: from ")
+            assert reason.endswith(hint)
         if "look like" in hint:  # from the new days on only
-            assert self.refused(converted(1200), champion).endswith(hint)
+            found = challenged(converted(1200), champion)
+            assert found.verdict.reason.startswith("too few days are new to the champion: ")
+            assert "looks like deg" in found.set_aside[0].reason
 
     def test_a_repeated_year(self, champion):
         repeated = StationDays(KNOWN.first, np.concatenate([KNOWN.values, KNOWN.values[-365:]]))
@@ -262,9 +268,18 @@ class TestUnsuitableRecords:
         with pytest.raises(ValueError, match="too few usable days"):
             challenged(DAYS.part(0, 20), None)
 
+    def test_a_record_that_has_lost_most_of_its_days(self, champion):
+        """A window of as many days that begins later is judged; a shorter one is not."""
+        known = replace(champion, extent=Extent(n_usable(KNOWN, RECIPE), len(KNOWN)))
+        assert self.refused(DAYS.part(1000, 1500), known) == (
+            "the record has lost most of the champion's days: 493 usable days (first to last: 500) instead of 1193 "
+            "(1200); if it is meant to be so short, use --force"
+        )
+        assert challenged(DAYS.part(300, 1500), known).comparison is not None
+
     def test_a_record_without_the_champions_days(self, champion):
         late = DAYS.part(1150, 1500)
         n = int((late.dates[usable_rows(late, RECIPE)] < KNOWN.last).sum())
         assert self.refused(late, champion) == (
-            f"too few days up to the champion's last, {KNOWN.last}: {n}; at least 120 are needed"
+            f"too few days up to the champion's last, {KNOWN.last}: {n}; at least {MIN_ROWS} are needed"
         )

@@ -9,7 +9,15 @@ from models.forecast.distribution import PROBABILITIES
 from models.recipe import Recipe
 from models.record.days import ONE_DAY
 from models.verification.comparison import Comparison
-from models.verification.promotion import CHALLENGER, CHAMPION, EMOS, judge
+from models.verification.promotion import (
+    CHALLENGER,
+    CHAMPION,
+    EMOS,
+    Extent,
+    judge,
+    lost_days,
+    no_better_than_persistence,
+)
 
 RECIPE = Recipe(min_skill=0.01, min_new_days=28)
 REFERENCES = {"persistence": 3.0, "climatology": 4.0}
@@ -30,6 +38,36 @@ def points(**errors):
     (n,) = {len(error) for error in errors.values()}
     quantiles = {name: np.repeat(error[:, None], len(PROBABILITIES), axis=1) for name, error in errors.items()}
     return Comparison("hill", CHALLENGER, np.datetime64("2024-01-01") + np.arange(n) * ONE_DAY, np.zeros(n), quantiles)
+
+
+@pytest.mark.parametrize(
+    ("now", "lost"),
+    [
+        ((193, 200), True),  # of 7 years
+        ((2549, 1000), True),  # guidance: the usable days are those with guidance
+        ((1274, 1279), True),
+        ((1276, 1279), False),
+        ((2600, 2600), False),
+    ],
+)
+def test_a_record_keeps_half_of_the_champions_days(now, lost):
+    reason = lost_days(Extent(*now), Extent(2549, 2556))
+    assert (reason is not None) == lost
+    if lost:
+        assert reason == (
+            f"the record has lost most of the champion's days: {now[0]} usable days (first to last: {now[1]}) instead "
+            "of 2549 (2556)"
+        )
+
+
+@pytest.mark.parametrize(("crps", "promoted"), [(2.9, True), (3.0, False), (3.1, False), (np.nan, False)])
+def test_a_first_model_beats_persistence(crps, promoted):
+    n = np.ones(60)
+    scores = points(challenger=2.0 * n, persistence=3.0 * n, climatology=2.0 * n).scores()
+    scores[CHALLENGER] = replace(scores[CHALLENGER], crps=crps)
+    reason = no_better_than_persistence(CHALLENGER, scores)
+    expected = f"no better than persistence on 60 held-out days: CRPS {crps:.3f} against 3.000 degC"
+    assert reason == (None if promoted else expected)
 
 
 UNSEEN = "on the unseen days"

@@ -10,7 +10,6 @@ from models.forecast.setup import Setup
 from models.forecast.station import StationForecaster
 from models.recipe import GuidanceRecipe, Recipe
 from models.record.days import StationDays
-from models.record.split import MIN_ROWS
 from models.verification.trial import Trial, n_networks
 from tests.models.verification.states import assert_same_model
 from tests.stations import guided_days, synthetic_days
@@ -77,9 +76,13 @@ class TestTrial:
         assert_same_model(one.model, other.model)
 
     def test_unsuitable_records_and_recipes_are_refused(self):
-        assert len(trial(synthetic_days(MIN_ROWS + 7)).split.training) == 102
-        with pytest.raises(ValueError, match="too few usable days to train on: 119, at least 120 are needed"):
-            trial(synthetic_days(MIN_ROWS + 6))
+        assert len(trial(synthetic_days(120)).split.training) == 96  # four months
+        with pytest.raises(
+            ValueError, match="usable days to train on: 112 of the 119 with tmax, at least 113 are needed"
+        ):
+            trial(synthetic_days(119))
+        with pytest.raises(ValueError, match="tmax is 20 degC on all 1200 days: the value never changes"):
+            trial(StationDays(DAYS.first, np.full((1200, 3), 20.0)))
         diverging = Recipe(hidden=64, members=1, window=8, initial_weights="random", learning_rate=1.0, clip_norm=1e9)
         with pytest.raises(FloatingPointError, match="lower the learning rate"):
             trial(recipe=msgspec.structs.replace(diverging, epochs=20))

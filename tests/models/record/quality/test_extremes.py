@@ -43,8 +43,34 @@ def test_seasonal_outliers_are_found_and_heat_waves_accepted(forty_years):
     assert not find_suspect(planted((slice(JULY - 2, JULY + 3), TMAX, wave), days=forty_years))
 
 
+def test_gaps_across_the_end_of_a_month_do_not_confirm_each_other():
+    """A week in degF, from 28 December to 3 January: every day is separated from the rest of its month."""
+    week = slice(3 * 365 - 3, 3 * 365 + 4)
+    assert [str(date) for date in LONG.dates[week][[0, -1]]] == ["2017-12-28", "2018-01-03"]
+    days = planted((week, TMIN, [-25.0, -28, -26, -27, -25, -29, -26]))
+    assert found_by(gaps, days) == [([row], "tmin") for row in range(week.start, week.stop)]
+
+
+@pytest.mark.parametrize("n", [125, 180, 365, 2 * 365])
+def test_short_records_are_compared_with_the_seasonal_normal(n):
+    """-99 degF in place of missing values on two days in a row, and 48 degC in April."""
+    days = planted((slice(60, 62), [TMAX, TMIN], -72.8), (100, TMAX, 48.0), days=LONG.part(0, n))
+    assert found_by(gaps, days)[:2] == [([60], "tmax"), ([61], "tmax")]
+    assert {(row, f.column) for f in find_suspect(days) for row in f.rows} == {
+        (60, TMAX), (61, TMAX), (60, TMIN), (61, TMIN), (100, TMAX)
+    }  # fmt: skip
+    assert (
+        "degC from all other departures from the seasonal normal; the limit is 10"
+        in gaps(days.dates, days.values)[0].reason
+    )
+    assert not find_suspect(LONG.part(0, n))
+
+
 def test_few_values_give_no_outliers():
-    assert not found_by(outliers, planted((JULY, TMAX, 60.0), days=LONG.part(0, 5 * 365)))
+    few = LONG.part(JULY - 40, JULY + 50)
+    assert not found_by(outliers, planted((40, TMAX, 60.0), days=few))
+    assert not found_by(gaps, planted((40, TMAX, 60.0), days=few))
+    assert found_by(outliers, planted((40, TMAX, 60.0), days=LONG.part(JULY - 40, JULY + 70))) == [([40], "tmax")]
 
 
 def test_an_outlier_departs_by_ten_degrees_even_in_the_tropics():
