@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from app.readers import ghcn_dly, headless, json_rows, open_meteo, weewx_archive, weewx_reports
 from app.readers.cells import Table, find_table, split
+from app.readers.clock import zone
 from app.readers.columns import recognised, station_column
-from app.readers.dates import zone
 from app.readers.format import Format
 from app.readers.formats import NAMES, PLAIN, by_names, by_rows
 from app.readers.record import RecordError

@@ -2,21 +2,18 @@
 
 import datetime
 import re
-from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 
+from app.readers.clock import NAT, Times, from_epochs, local, of_instants, of_utc, offset, span
 from app.readers.names import plain
 from app.readers.record import RecordError
 from app.readers.vocabulary import MONTH_OF
 from app.text import printable
 from models.nn import Array
 
-NAT = np.datetime64("NaT", "s")
 DAYS_OF_LEAP_YEAR, MONTHS_OF_YEAR, LONGEST_MONTH = 366, 12, 31
-LAST_SECONDS = 1e11  # more seconds since 1970 are milliseconds
 MOST = 0.5  # share of steps of one day that shows the order of day and month
 SLICE = 50_000  # rows that are read at once, as their parts take much memory
 FIRST_YEAR, LAST_YEAR = 1600, 2200
@@ -54,14 +51,6 @@ ISO = {
 SPREADSHEET_DAY = re.compile(r"[2-6][0-9]{4}(\.[0-9]+)?")
 
 
-class Times(NamedTuple):
-    """The times of the rows."""
-
-    times: Array  # (n,) datetime64[s] by the station's own clock; NaT where a cell holds no date
-    utc: bool  # whether the clock is UTC, as no time zone was given
-    order: str = ""  # what decided between day first and month first
-
-
 def is_date(text: str) -> bool:
     """Whether a cell reads as a date."""
     return any(form.fullmatch(text) for form in FORMS)
@@ -94,12 +83,12 @@ def read_times(name: str, column: str, text: "pd.Series[str]", timezone: str | N
     """
     times = text.to_numpy().astype("M8[s]") if text.dtype.kind == "M" else iso_times(text)
     if times is not None:
-        return _of_utc(times, timezone) if utc else Times(times, False)
+        return of_utc(times, timezone) if utc else Times(times, False)
     form = _form_of(name, column, text)
     slices = [_parts(text.iloc[at : at + SLICE], form) for at in range(0, len(text), SLICE)]
     parts = {key: np.concatenate([each[key] for each in slices]) for key in slices[0]}
     if "epoch" in parts:
-        return _of_instants(_epochs(parts["epoch"]), timezone)
+        return of_instants(from_epochs(parts["epoch"]), timezone)
     order = ""
     if "a" in parts:
         if _year_first(parts):
@@ -108,12 +97,12 @@ def read_times(name: str, column: str, text: "pd.Series[str]", timezone: str | N
         else:
             day_first, order = _day_first(name, column, text, parts)
             parts["d"], parts["m"] = (parts["a"], parts["b"]) if day_first else (parts["b"], parts["a"])
-    times = _assembled(parts["y"], parts["m"], parts["d"]) + _span(parts["seconds"])
-    offset = parts["offset"]
-    if timezone and (offset != 0).any() and np.isfinite(offset).all():  # instants, by clocks that may differ
-        return Times(local(times - _span(offset), timezone), False, order)
-    if utc or (np.isfinite(offset).any() and (offset[np.isfinite(offset)] == 0).all()):
-        return _of_utc(times, timezone)._replace(order=order)
+    times = _assembled(parts["y"], parts["m"], parts["d"]) + span(parts["seconds"])
+    offsets = parts["offset"]
+    if timezone and (offsets != 0).any() and np.isfinite(offsets).all():  # instants, by clocks that may differ
+        return Times(local(times - span(offsets), timezone), False, order)
+    if utc or (np.isfinite(offsets).any() and (offsets[np.isfinite(offsets)] == 0).all()):
+        return of_utc(times, timezone)._replace(order=order)
     return Times(times, False, order)
 
 
@@ -140,20 +129,6 @@ def from_day_of_year(year: Array, day: Array) -> Array:
     times = np.where(valid, first + (np.where(valid, day, 1) - 1).astype("m8[D]").astype("m8[s]"), NAT)
     same = times.astype("M8[Y]") == first.astype("M8[Y]")
     return np.asarray(np.where(same, times, NAT))
-
-
-def zone(timezone: str) -> ZoneInfo:
-    """Return a time zone. Raises ValueError where there is none of that name."""
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"no time zone {printable(timezone)!r}: give a name such as Europe/Berlin") from None
-
-
-def local(times: Array, timezone: str) -> Array:
-    """Turn instants (n,) datetime64[s] in UTC into the clock of a time zone."""
-    stamps = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone(timezone)).tz_localize(None)
-    return np.asarray(stamps.to_numpy().astype("M8[s]"))
 
 
 def _form_of(name: str, column: str, text: "pd.Series[str]") -> re.Pattern[str]:
@@ -196,15 +171,8 @@ def _parts(text: "pd.Series[str]", form: re.Pattern[str]) -> dict[str, Array]:
         parts["points"] = (found["mark"] == ".").to_numpy(dtype=float)
     parts["seconds"] = _seconds(found)
     zones = found["zone"] if "zone" in found else pd.Series([np.nan] * len(found))
-    parts["offset"] = zones.map({zone: _offset(zone) for zone in zones.dropna().unique()}).to_numpy(dtype=float)
+    parts["offset"] = zones.map({text: offset(text) for text in zones.dropna().unique()}).to_numpy(dtype=float)
     return parts
-
-
-def _offset(zone: str) -> float:
-    """Return an offset such as +05:30, or UTC, in seconds."""
-    digits = re.sub(r"[^0-9]", "", zone)
-    seconds = 3600.0 * int(digits[:2]) + 60 * int(digits[2:]) if digits else 0.0
-    return -seconds if zone.startswith("-") else seconds
 
 
 def _years(text: "pd.Series[str]", matched: Array) -> Array:
@@ -253,24 +221,6 @@ def _seconds(parts: pd.DataFrame) -> Array:
         hour = np.where(half.notna(), hour % 12 + 12 * (half == "p"), hour)
     wrong = (hour > 24) | (minute > 59) | (second > 60)  # noqa: PLR2004  # 24:00 ends a day, 60 is a leap second
     return np.asarray(np.where(wrong, np.nan, hour * 3600 + minute * 60 + second))
-
-
-def _span(seconds: Array) -> Array:
-    return np.where(np.isnan(seconds), np.timedelta64("NaT", "s"), np.nan_to_num(seconds).astype("m8[s]"))
-
-
-def _epochs(seconds: Array) -> Array:
-    seconds = np.where(seconds > LAST_SECONDS, seconds / 1000, seconds)
-    return np.where(np.isnan(seconds), NAT, np.nan_to_num(seconds).astype("int64").astype("M8[s]"))
-
-
-def _of_utc(times: Array, timezone: str | None) -> Times:
-    """Turn times in UTC into the clock of the station; midnights alone are the dates of days."""
-    return Times(times, False) if (times == times.astype("M8[D]")).all() else _of_instants(times, timezone)
-
-
-def _of_instants(times: Array, timezone: str | None) -> Times:
-    return Times(local(times, timezone), False) if timezone else Times(times, True)
 
 
 def _year_first(parts: dict[str, Array]) -> bool:

@@ -1,6 +1,5 @@
 """Files of past tmax forecasts: plain CSV, and Open-Meteo's JSON and CSV."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from app.readers import open_meteo
+from app.readers.clock import local, offset
 from app.readers.columns import PREDICTOR_NAME
-from app.readers.dates import local, read_times
+from app.readers.dates import read_times
 from app.readers.open_meteo import FORECAST, VALID
 from app.readers.record import RecordError
 from app.readers.values import numbers as read_numbers
@@ -136,16 +136,9 @@ def _instants(path: Path, text: "pd.Series[str]", timezone: str | None) -> Array
                 f"{path}: {at}: {text.name} {printable(text[at])!r} has an offset: name the station's own time "
                 "zone, such as --timezone Europe/Berlin, or give the times by the station's own clock"
             )
-        offsets = found[5][zoned].map(_offset).to_numpy().astype("m8[s]")
+        offsets = found[5][zoned].map(offset).to_numpy().astype("m8[s]")
         times[zoned] = local(times[zoned] - offsets, timezone)
     return times
-
-
-def _offset(text: str) -> int:
-    """Return an offset such as +05:30 in seconds."""
-    digits = re.sub(r"[^0-9]", "", text)
-    seconds = (int(digits[:2]) * 60 + int(digits[2:])) * 60 if digits else 0
-    return -seconds if text.startswith("-") else seconds
 
 
 def _hours(path: Path, text: "pd.Series[str]") -> pd.DatetimeIndex:

@@ -5,8 +5,8 @@ import pandas as pd
 
 from app.readers import dates
 from app.readers.cells import Table
+from app.readers.clock import Times
 from app.readers.columns import Clock
-from app.readers.dates import Times
 from app.readers.format import Format
 from app.readers.names import plain
 from app.readers.pieces import Cells

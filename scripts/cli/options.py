@@ -87,7 +87,7 @@ def reading(command: F) -> F:
 
 
 def _zone(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
-    from app.readers.dates import zone  # noqa: PLC0415  # as in `reading`
+    from app.readers.clock import zone  # noqa: PLC0415  # as in `reading`
 
     if name:
         try:
