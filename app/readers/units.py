@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 from models.nn import Array
 from models.record import columns
 from models.record.columns import Column, Dimension, Units
@@ -19,7 +21,8 @@ class Unit(NamedTuple):
 
     def to_metric(self, values: Array) -> Array:
         """Convert values (n,)."""
-        return (values - self.zero) * self.times / self.per
+        with np.errstate(over="ignore"):  # infinity is as impossible as what it was
+            return np.asarray((values - self.zero) * self.times / self.per)
 
 
 _T, _D, _P, _V = columns.TEMPERATURE, columns.DEPTH, columns.PRESSURE, columns.SPEED
