@@ -181,9 +181,9 @@ def _aggregated(name: str, part: Series) -> tuple[Series, str]:
 
 
 def _counts_on(values: Array) -> bool:
-    """Whether amounts of rain are those of a counter that goes on: it is hardly ever lower than before."""
-    after = values[1:][values[:-1] > 0] >= values[:-1][values[:-1] > 0]
-    return len(after) >= MIN_COUNTED and bool(after.mean() >= COUNTER_SHARE)
+    """Whether amounts of rain are those of a counter that goes on: it rises, and is hardly ever lower than before."""
+    before, after = values[:-1][values[:-1] > 0], values[1:][values[:-1] > 0]
+    return len(after) >= MIN_COUNTED and bool((after >= before).mean() >= COUNTER_SHARE and (after > before).any())
 
 
 def _increments(counter: Array) -> Array:
