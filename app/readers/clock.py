@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
+from app.readers.record import RecordError
 from app.text import printable
 from models.nn import Array
 
@@ -23,11 +24,11 @@ class Times(NamedTuple):
 
 
 def zone(timezone: str) -> ZoneInfo:
-    """Return a time zone. Raises ValueError where there is none of that name."""
+    """Return a time zone. Raises RecordError where there is none of that name."""
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"no time zone {printable(timezone)!r}: give a name such as Europe/Berlin") from None
+        raise RecordError(f"no time zone {printable(timezone)!r}: give a name such as Europe/Berlin") from None
 
 
 def local(times: Array, timezone: str) -> Array:

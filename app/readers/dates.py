@@ -97,7 +97,7 @@ def read_times(name: str, column: str, text: "pd.Series[str]", timezone: str | N
         else:
             day_first, order = _day_first(name, column, text, parts)
             parts["d"], parts["m"] = (parts["a"], parts["b"]) if day_first else (parts["b"], parts["a"])
-    times = _assembled(parts["y"], parts["m"], parts["d"]) + span(parts["seconds"])
+    times = from_parts(parts["y"], parts["m"], parts["d"]) + span(parts["seconds"])
     offsets = parts["offset"]
     if timezone and (offsets != 0).any() and np.isfinite(offsets).all():  # instants, by clocks that may differ
         return Times(local(times - span(offsets), timezone), False, order)
@@ -117,14 +117,9 @@ def iso_times(text: "pd.Series[str]") -> Array | None:
     return None if np.isnat(times).any() or years.min() < FIRST_YEAR or years.max() > LAST_YEAR else times
 
 
-def from_parts(year: Array, month: Array, day: Array) -> Array:
-    """Return the dates (n,) datetime64[s] of years, months and days; NaT where there is no such day."""
-    return _assembled(year, month, day)
-
-
 def from_day_of_year(year: Array, day: Array) -> Array:
     """Return the dates (n,) datetime64[s] of years and days of the year; NaT where there is no such day."""
-    first = _assembled(year, np.ones(len(year)), np.ones(len(year)))
+    first = from_parts(year, np.ones(len(year)), np.ones(len(year)))
     valid = (day >= 1) & (day <= DAYS_OF_LEAP_YEAR) & ~np.isnat(first)
     times = np.where(valid, first + (np.where(valid, day, 1) - 1).astype("m8[D]").astype("m8[s]"), NAT)
     same = times.astype("M8[Y]") == first.astype("M8[Y]")
@@ -196,7 +191,8 @@ def _month(name: str) -> float:
     return next((float(MONTH_OF[beginning]) for beginning in known), np.nan)
 
 
-def _assembled(year: Array, month: Array, day: Array) -> Array:
+def from_parts(year: Array, month: Array, day: Array) -> Array:
+    """Return the dates (n,) datetime64[s] of years, months and days; NaT where there is no such day."""
     valid = (
         (year >= FIRST_YEAR)
         & (year <= LAST_YEAR)
@@ -230,7 +226,7 @@ def _year_first(parts: dict[str, Array]) -> bool:
     readings = [(year + 2000, month, day % 100), (day, month, year), (day, year, month)]
     shares = []
     for reading in readings:
-        steps = np.diff(np.unique(_assembled(*reading).astype("M8[D]"))).astype(float)
+        steps = np.diff(np.unique(from_parts(*reading).astype("M8[D]"))).astype(float)
         shares.append(float(np.mean(steps == 1)) if len(steps) else 0.0)
     return shares[0] > MOST and max(shares[1:]) < 1 - MOST
 
@@ -250,7 +246,7 @@ def _day_first(name: str, column: str, text: "pd.Series[str]", parts: dict[str, 
     known = np.flatnonzero(np.isfinite(a))
     if parts["points"][known].all():
         return True, "as usual with points"
-    both = [_assembled(year, month, day)[known] for day, month in ((a, b), (b, a))]
+    both = [from_parts(year, month, day)[known] for day, month in ((a, b), (b, a))]
     consecutive = []
     for times in both:
         days = np.unique(times.astype("M8[D]"))

@@ -39,7 +39,7 @@ NO_TABLE = re.compile(r"(?i)(readme|metadaten|metadata|licen[cs]e|notice|.*\.(ht
 # Raised by the libraries where an archive is damaged, encrypted, or packed in a way that they do not know.
 DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
-SQLITE = b"SQLite format 3\x00"
+SQLITE = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html, section 1.3
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import numpy as np
 from app.readers.record import RecordError
 from models.nn import Array
 
-MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, section 1.3, as is the next
-WAL_MODE = b"\2\2"  # bytes 18 and 19: the newest rows are in a write-ahead log, a file beside it
+# Bytes 18 and 19 (https://www.sqlite.org/fileformat.html, section 1.3): the newest rows are in a file beside it.
+WAL_MODE = b"\2\2"
 MAX_SECONDS = 10.0  # of processor time in one file
 STEPS = 1_000_000  # of the virtual machine of SQLite between two looks at the time, some 20 ms
 MAX_LENGTH = 1_000_000  # bytes, of a value or a row; a row of numbers is far shorter

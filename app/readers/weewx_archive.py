@@ -9,18 +9,17 @@ its extremes, ``sum``, ``count``, ``wsum`` and ``sumtime`` give its sum and mean
 import dataclasses
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from app.readers.clock import local
 from app.readers.record import RecordError
 from app.readers.series import Options, Series
-from app.readers.sqlite_tables import LARGEST, MAGIC, Table, columns_of, opened, read_table
+from app.readers.sqlite_tables import LARGEST, Table, columns_of, opened, read_table
+from app.readers.units import UNITS
 from models.nn import Array
-from models.record.columns import DEPTH, TEMPERATURE
 
 MAX_DAYS = 100_000
 MAX_MOMENTS = 1_000_000  # 9 years at the usual 5 minutes; reading them takes some 300 MB
@@ -31,22 +30,11 @@ DAY, HOUR, QUARTER = 86_400, 3_600, 900  # seconds
 
 Convert = Callable[[Array], Array]
 
-
-def scaled(factor: float) -> Convert:
-    """Return a conversion by a factor."""
-    return lambda values: values * factor
-
-
-# usUnits -> the conversion of each kind of quantity to metric.
-TO_METRIC: dict[int, dict[str, Convert]] = {
-    1: {  # US: degF, inHg, inch, mph
-        "temperature": TEMPERATURE.to_metric,
-        "pressure": scaled(33.8639),
-        "depth": DEPTH.to_metric,
-        "speed": scaled(0.44704),
-    },
-    16: {"depth": scaled(10.0), "speed": scaled(1 / 3.6)},  # METRIC: degC, mbar, cm, km/h
-    17: {},  # METRICWX: degC, mbar, mm, m/s
+# usUnits -> the unit of each kind of quantity, where it is not the metric one.
+SYSTEMS = {
+    1: {"temperature": "degf", "pressure": "inhg", "depth": "inch", "speed": "mph", "duration": "s"},  # US
+    16: {"depth": "cm", "speed": "km/h", "duration": "s"},  # METRIC
+    17: {"duration": "s"},  # METRICWX
 }
 
 
@@ -89,11 +77,6 @@ MOMENTS = {
 SUMMARY = ("min", "max", "sum", "count", "wsum", "sumtime", "xsum", "ysum", "max_dir", "gustdir")
 
 
-def recognises(head: bytes) -> bool:
-    """Whether a source that begins with ``head`` is an SQLite database."""
-    return head.startswith(MAGIC)
-
-
 def read(path: Path, name: str, options: Options) -> list[Series]:
     """Read weewx's archive; ``name`` is what messages call it.
 
@@ -109,8 +92,8 @@ def read(path: Path, name: str, options: Options) -> list[Series]:
             found = _days(database, days, options) if len(days.get("dateTime", ())) else _moments(database, options)
     except RecordError as error:
         raise RecordError(f"{name}: {error}") from None
-    kinds = {quantity: source.kind for quantity, source in (DAILY | MOMENTS).items()}
-    metric = {quantity: to_metric.get(kinds[quantity], np.asarray)(v) for quantity, v in found.columns.items()}
+    conversions = {quantity: to_metric.get(source.kind, np.asarray) for quantity, source in (DAILY | MOMENTS).items()}
+    metric = {quantity: conversions[quantity](values) for quantity, values in found.columns.items()}
     return [dataclasses.replace(found, columns=metric)]
 
 
@@ -129,9 +112,9 @@ def _unit_system(database: sqlite3.Connection) -> dict[str, Convert]:
             f"the records are in several unit systems (usUnits from {lowest!r:.20} to {highest!r:.20}); "
             "make them one with: weectl database transfer"
         )
-    if lowest not in TO_METRIC:
+    if lowest not in SYSTEMS:
         raise RecordError(f"usUnits is {lowest!r:.20}; weewx knows 1 (US), 16 (METRIC) and 17 (METRICWX)")
-    return TO_METRIC[lowest] | {"duration": scaled(1 / HOUR)}
+    return {kind: UNITS[unit].to_metric for kind, unit in SYSTEMS[lowest].items()}
 
 
 def _sorted(name: str, table: Table) -> Table:
@@ -217,9 +200,9 @@ def _hours(database: sqlite3.Connection, days: Table) -> Array:
 
 def _dates(instants: Array, timezone: str | None) -> tuple[Array, Array, tuple[str, ...]]:
     """Return the date of each first instant of a day, whether it is one, and notes."""
-    local = instants if timezone is None else _local(instants, timezone)
-    dates = (local + DAY // 2) // DAY
-    after = local - dates * DAY  # seconds from the nearest midnight
+    seconds = instants if timezone is None else local(instants.astype("M8[s]"), timezone).astype(np.int64)
+    dates = (seconds + DAY // 2) // DAY
+    after = seconds - dates * DAY  # seconds from the nearest midnight
     if timezone is None:
         notes: tuple[str, ...] = (_assumed(-after),)
         right = after % QUARTER == 0
@@ -247,20 +230,6 @@ def _assumed(offsets: Array) -> str:
     return f"the days are those of {span}, by the midnights of the summaries; if that is wrong, say --timezone"
 
 
-def _local(instants: Array, timezone: str) -> Array:
-    """Return instants (seconds UTC) as seconds of the local clock."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ValueError, KeyError, OSError):
-        raise RecordError(f"no time zone is called {timezone!r}; one is Europe/Berlin") from None
-    # Every zone changes its offset at a quarter of an hour.
-    quarters, which = np.unique(instants // QUARTER, return_inverse=True)
-    clocks = (datetime.fromtimestamp(int(quarter) * QUARTER, zone).utcoffset() for quarter in quarters)
-    offsets = np.array([clock.total_seconds() if clock else 0.0 for clock in clocks])
-    local: Array = instants + offsets.astype(np.int64)[which]
-    return local
-
-
 def _moments(database: sqlite3.Connection, options: Options) -> Series:
     """Read the records, each at the beginning of its interval: weewx counts that of midnight to the day that ends."""
     if options.timezone is None:
@@ -277,5 +246,11 @@ def _moments(database: sqlite3.Connection, options: Options) -> Series:
     minutes = np.nan_to_num(table.get("interval", np.zeros(len(instants)))).clip(0, DAY // 60)
     found = {quantity: table[source.observation] for quantity, source in MOMENTS.items() if source.observation in table}
     columns = {quantity: values for quantity, values in found.items() if np.isfinite(values).any()}
-    clock = _local(instants - (60 * minutes).astype(np.int64), options.timezone)
-    return Series("", clock.astype("M8[s]"), columns, np.char.add("dateTime ", instants.astype("U10")), ())
+    began = instants - (60 * minutes).astype(np.int64)
+    return Series(
+        "",
+        local(began.astype("M8[s]"), options.timezone),
+        columns,
+        np.char.add("dateTime ", instants.astype("U10")),
+        (),
+    )

@@ -7,7 +7,7 @@ rows of labels, and a row for each day between two dashed lines. Cells are align
 import re
 import unicodedata
 from calendar import monthrange
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,8 +17,10 @@ import numpy as np
 from app.readers.lines import numbered_lines
 from app.readers.record import RecordError
 from app.readers.series import Options, Series
+from app.readers.units import Unit, unit_of
 from app.readers.vocabulary import MONTH_OF
-from models.record.columns import DEPTH, TEMPERATURE
+from models.record.columns import DEGREES
+from models.record.columns import QUANTITIES as COLUMN_OF
 
 TITLE = re.compile(r"(?P<monthly>MONTHLY )?CLIMATOLOGICAL SUMMARY for\b(?P<period>.*)", re.I)
 TITLE_BYTES = re.compile(rb"CLIMATOLOGICAL SUMMARY for\b", re.I)
@@ -44,32 +46,9 @@ QUANTITIES = {
     "SPEED": ("wind_speed",),
     "DIR": ("wind_direction",),
 }
-# How each quantity is converted: by the unit of temperature, rain or wind.
+# Whose unit each quantity has: that of temperature, rain or wind.
 KIND = {"tmean": 0, "tmax": 0, "tmin": 0, "rain": 1, "wind_speed": 2, "wind_gust": 2}
 
-Convert = Callable[[float], float]
-
-
-def same(value: float) -> float:
-    """Return the value: it is metric already."""
-    return value
-
-
-# The last letters of a unit's label; the degree sign before may be damaged.
-TO_METRIC: tuple[dict[str, Convert], ...] = (
-    {"C": same, "F": TEMPERATURE.to_metric},
-    {"mm": same, "cm": lambda cm: cm * 10.0, "in": DEPTH.to_metric, "inch": DEPTH.to_metric},
-    {
-        "m/s": same,
-        "km/h": lambda kmh: kmh / 3.6,
-        "kph": lambda kmh: kmh / 3.6,
-        "km/hr": lambda kmh: kmh / 3.6,
-        "mph": lambda mph: mph * 0.44704,
-        "knots": lambda knots: knots * 1852 / 3600,
-        "knot": lambda knots: knots * 1852 / 3600,
-        "kn": lambda knots: knots * 1852 / 3600,
-    },
-)
 POINTS = "N NNE NE ENE E ESE SE SSE S SSW SW WSW W WNW NW NNW"  # whence the wind blows
 COMPASS = {point: 22.5 * n for n, point in enumerate(POINTS.split())}
 
@@ -150,7 +129,7 @@ def _report(period: str, lines: Lines) -> Report:
     head = [line for _, line in lines[: dashed[0]]]
     rows = lines[dashed[0] + 1 : dashed[1] if len(dashed) > 1 else None]
     month = _month(period, first)
-    convert, notes = _units(head, first)
+    units, notes = _units(head, first)
     labels = _labels(head, first)
     n_days = monthrange(month.year, month.month)[1]
     days = {}
@@ -158,10 +137,9 @@ def _report(period: str, lines: Lines) -> Report:
         day, *cells = _cells(row, labels, number)
         if not day.isdecimal() or not 1 <= int(day) <= n_days or int(day) in days:
             raise RecordError(f"line {number}: {day!r} is not a further day of {month:%Y-%m}")
-        read = {
-            label.quantity: cell for label, cell in zip(labels[1:], cells, strict=True) if label.quantity in convert
-        }
-        days[int(day)] = number, {q: convert[q](_number(cell, q, number)) for q, cell in read.items()}
+        read = {label.quantity: cell for label, cell in zip(labels[1:], cells, strict=True) if label.quantity in units}
+        values = {q: np.array(_number(cell, q, number)) for q, cell in read.items()}
+        days[int(day)] = number, {q: float(units[q].to_metric(value)) for q, value in values.items()}
     station = next((match[1].strip() for line in head if (match := STATION.match(line))), "")
     return Report(station, month, days, notes)
 
@@ -176,20 +154,22 @@ def _month(period: str, number: int) -> date:
     raise RecordError(f"line {number}: {period.strip()!r} is not a month such as Jan 2018")
 
 
-def _units(head: list[str], number: int) -> tuple[dict[str, Convert], list[str]]:
-    """Return the conversion of each quantity, without the wind where its unit is unknown, and notes."""
+def _units(head: list[str], number: int) -> tuple[dict[str, Unit], list[str]]:
+    """Return the unit of each quantity, without the wind where it is unknown, and notes."""
     stated = next((match for line in head if (match := UNITS.search(line))), None)
     if not stated:
         raise RecordError(
             f"line {number}: the report that begins here has no TEMPERATURE (°C), RAIN (mm), WIND SPEED (km/h)"
         )
-    labels = [stated[1].strip()[-1:].upper(), *(label.strip().lower() for label in stated.groups()[1:])]
-    units = [known.get(label) for known, label in zip(TO_METRIC, labels, strict=True)]
-    if units[0] is None or units[1] is None:
+    labels = [stated[1].strip()[-1:], *stated.groups()[1:]]  # the degree sign before C or F may be damaged
+    units = [
+        unit_of(label, COLUMN_OF[kind]) for kind, label in zip(("tmax", "rain", "wind_speed"), labels, strict=True)
+    ]
+    if units[0] is None or units[0].kelvin or units[1] is None:
         raise RecordError(f"line {number}: {stated[0]!r}: temperature must be in C or F, rain in mm, cm or in")
     notes = [] if units[2] else [f"wind in {stated[3].strip()!r} is not read"]
-    convert = {quantity: unit for quantity, kind in KIND.items() if (unit := units[kind])}
-    return convert | {"wind_direction": same}, notes
+    known = {quantity: unit for quantity, kind in KIND.items() if (unit := units[kind])}
+    return known | {"wind_direction": Unit(DEGREES)}, notes
 
 
 def _labels(head: list[str], number: int) -> list[Label]:
