@@ -46,9 +46,9 @@ RAIN_CODES = (999.0, 999.9, 999.99)
 # Stretches in other units that are looked for in one sequence.
 MAX_STRETCHES = 3
 
-# Units and the last step are only examined where, in standard deviations of tmax, the step, the mean of the last two
-# days, the mean of any week or that of the whole sequence is beyond these.
-REMARKABLE_STEP, REMARKABLE_PAIR, REMARKABLE_WEEK, REMARKABLE_MEAN = 3.5, 3.5, 2.25, 1.5
+# Units and the last step are only examined where, in standard deviations, the step of tmax, any tmax or tmin, the mean
+# of any week or that of the whole sequence is beyond these.
+REMARKABLE_STEP, REMARKABLE_VALUE, REMARKABLE_WEEK, REMARKABLE_MEAN = 3.5, 3.5, 2.25, 1.5
 WEEK, MONTH = 7, 28  # the mean of fewer than 28 days varies too much
 
 _LOWEST, _HIGHEST = np.array([column.limits for column in MEASURED]).T
@@ -121,16 +121,18 @@ class Belief:
         """Return whether any value, the units and the last step need examination: quick, for most need none."""
         is_odd = ((values < self.lowest[rows]) | (values > self.highest[rows])).any()
         is_odd = is_odd or (values[:, TMAX] - values[:, TMIN] < 2 * HALF_TENTH).any()
-        departure = (values[:, TMAX] - self.normal[rows, TMAX]) / self.spread[rows, TMAX]
+        departures = (values - self.normal[rows]) / self.spread[rows]
+        departure = departures[:, TMAX]
         last, before = float(departure[-1]), float(departure[-2]) if len(departure) > 1 else 0.0
-        departure[np.isnan(departure)] = 0.0
+        if (missing := np.isnan(departure)).any():
+            departure = np.nan_to_num(np.where(missing, departures[:, TMIN], departure))
         total = np.add.accumulate(departure)
         n = len(total)
         week = np.abs(total[WEEK:] - total[:-WEEK]).max() / WEEK if n > WEEK else 0.0
         mean = abs(total[-1]) / n
         in_other_units = (
             week > REMARKABLE_WEEK
-            or abs(last + before) > 2 * REMARKABLE_PAIR
+            or (np.abs(departures) > REMARKABLE_VALUE).any()
             or mean > (REMARKABLE_MEAN if n >= MONTH else REMARKABLE_WEEK)
         )
         return bool(is_odd), bool(in_other_units), not abs(last - self.persistence * before) <= REMARKABLE_STEP

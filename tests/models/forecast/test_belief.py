@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.readers import read_record
@@ -234,6 +234,7 @@ def test_reasons_are_in_the_units_of_the_reader():
     shift=st.floats(-6, 6),
     gap=st.integers(0, 10),
 )
+@example(end=60, n=4, changes=[(2, 1, 2.0), (3, 1, 23.0)], shift=6.0, gap=2)  # tmin alone shows the units
 def test_the_quick_answer_hides_no_doubt(end, n, changes, shift, gap):
     """Where a sequence is passed on at a glance, no rule would have found anything."""
     days = window(end, n)
