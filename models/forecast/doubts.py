@@ -13,7 +13,7 @@ FIXED_REASONS: dict[Rule, str] = {
     "order": TMIN_ABOVE_TMAX,
     "zeros": "tmax and tmin both 0, in place of missing values",
     "code": "a code for a missing value",
-    "stuck": "the same on every day of the last three weeks, as of a stuck sensor",
+    "stuck": "the same on each of the last 20 days, as of a stuck sensor",
 }
 OTHER_UNITS: dict[Units, Units] = {"metric": "us", "us": "metric"}
 
