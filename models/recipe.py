@@ -9,7 +9,7 @@ Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class GuidanceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The correction of guidance; cell, layers, weight decay and clipping are those of `Recipe`."""
+    """The correction of guidance; cell, layers and clipping are those of `Recipe`."""
 
     days: Annotated[int, Meta(ge=2, le=366)] = 21  # input days up to the issue date; older errors are less informative
     hidden: Annotated[int, Meta(ge=1, le=512)] = 16
@@ -20,6 +20,7 @@ class GuidanceRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Count = 10
     batch_size: Annotated[int, Meta(ge=1)] = 64
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 5e-3
+    weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-2
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,10 +34,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: Annotated[int, Meta(ge=0, le=366)] = 48  # days before the issue date whose forecasts are compared with tmax
     min_days: Annotated[int, Meta(ge=1, le=366)] = 7  # fewest days for a forecast
     max_gap: Annotated[int, Meta(ge=0, le=60)] = 10  # longest gap in tmax that a sequence may contain
-    predictors: list[str] = []  # further predictors, beside guidance; "all" for every column of the record
+    # Other stations of a training to look at; "auto": those that lower the error on held-out days, or none.
+    neighbours: Annotated[int, Meta(ge=0, le=100)] | Literal["auto"] = 0
+    columns: list[str] = []  # numbers to look at beside the quantities that are known; "all" for every column
     # "pretrained": on many stations, where weights of the same shapes are available; otherwise random.
     initial_weights: Literal["pretrained", "random"] = "pretrained"
-    epochs: Count = 8
+    epochs: Count = 12
     # Retraining is cold, like the first training, or warm: from the champion's weights, in fewer and smaller steps, and
     # with the champion's calibration until that is calibration_days old. Correctors that continue a shared corrector
     # always use warm_epochs and warm_learning_rate.
@@ -48,10 +51,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # trained on this many more days.
     min_skill: Annotated[float, Meta(ge=0, le=1)] = 0.01
     min_new_days: Annotated[int, Meta(ge=0)] = 28
-    refit: bool = True  # retrain on all days, once the held-out days have given scores and calibration
+    refit: bool = True  # train on all days, once the held-out days have given scores and calibration
+    refit_epochs: Count = 4  # these continue the training
+    refit_learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
     batch_size: Annotated[int, Meta(ge=1)] = 128
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
-    weight_decay: Annotated[float, Meta(ge=0, le=1)] = 1e-2
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
+    weight_decay: Annotated[float, Meta(ge=0, le=1)] = 0.3
     clip_norm: Annotated[float, Meta(gt=0)] = 1.0
     guidance: GuidanceRecipe = GuidanceRecipe()
 

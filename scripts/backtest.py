@@ -16,6 +16,7 @@ from app.readers import Record, groups, read_with_guidance
 from app.store.files import replace_file
 from app.store.manifest import Span
 from app.text import one_line
+from app.training.neighbours import Surroundings
 from app.training.shared import fit_shared
 from app.training.train import setup_for
 from models.forecast.guidance.shared import SharedCorrector
@@ -109,10 +110,11 @@ def backtest(
     comparisons: list[Comparison] = []
 
     def read(together: tuple[Path, ...]) -> list[Record]:
-        return read_with_guidance(together, record_format, units, timezone, recipe.predictors, guidance_files)
+        return read_with_guidance(together, record_format, units, timezone, recipe.columns, guidance_files)
 
     stations = groups(files, record_format)
     shared = shared_until([together for _, together in stations], read, recipe, seed) if pool else None
+    surroundings = Surroundings(all_records([together for _, together in stations], read) if recipe.neighbours else ())
     for _, together in stations:
         name = one_line(", ".join(map(str, together)))
         try:
@@ -120,7 +122,7 @@ def backtest(
                 if record.station in {result.station for result in results.stations}:
                     raise ValueError(f"another file is also of station {record.station!r}: keep one, or rename one")
                 told(record)
-                comparison, result = backtest_station(record, recipe, seed, folds, days, shared)
+                comparison, result = backtest_station(record, recipe, seed, folds, days, shared, surroundings)
                 results.stations.append(result)
                 comparisons.append(comparison)
                 print_tables(result)
@@ -143,12 +145,8 @@ def shared_until(
 
     @cache
     def shared(through: np.datetime64) -> SharedCorrector | None:
-        records = []
-        for together in stations:
-            with suppress(ValueError, OSError):  # reported when the station is backtested
-                records += read(together)
         try:
-            return fit_shared(records, recipe, seed, through)
+            return fit_shared(all_records(stations, read), recipe, seed, through)
         except ValueError as error:
             messages.print(f"for the fold trained up to {through}, no shared corrector: {error}")
             return None
@@ -156,15 +154,32 @@ def shared_until(
     return shared
 
 
+def all_records(stations: Iterable[tuple[Path, ...]], read: Callable[[tuple[Path, ...]], list[Record]]) -> list[Record]:
+    """Return the records of all files; those that cannot be read are reported when the station is backtested."""
+    records: list[Record] = []
+    for together in stations:
+        with suppress(ValueError, OSError):
+            records += read(together)
+    return records
+
+
 def backtest_station(
-    record: Record, recipe: Recipe, seed: int, n_folds: int, n_days: int, shared: SharedUntil | None = None
+    record: Record,
+    recipe: Recipe,
+    seed: int,
+    n_folds: int,
+    n_days: int,
+    shared: SharedUntil | None,
+    surroundings: Surroundings,
 ) -> tuple[Comparison, Result]:
-    """Backtest a station and score its forecasts."""
+    """Backtest a station and score its forecasts; its neighbours are chosen by the days before the first fold."""
+    folds = list(backtest_folds(record.days, recipe, n_folds, n_days))
+    neighbours = surroundings.chosen(record, recipe, record.days.dates[folds[0][0]]) if folds else ()
+    record = surroundings.joined(record, neighbours)
     days = record.days
-    folds = list(backtest_folds(days, recipe, n_folds, n_days))
     networks = [n_networks(days.part(0, end), recipe) for end, _ in folds]
     with TrainingProgress(record.station, sum(networks), every=networks[0] if networks else 1) as progress:
-        setup, _ = setup_for(recipe, seed, on_epoch=progress.show)
+        setup, _ = setup_for(recipe, seed, on_epoch=progress.show, neighbours=neighbours)
         comparison = roll_forward(record.station, days, setup, n_folds, n_days, shared)
     valid = [dates + ONE_DAY for _, rows in folds if len(dates := np.intersect1d(days.dates[rows], comparison.issued))]
     tested = [Fold(str(dates[0]), str(dates[-1]), len(dates)) for dates in valid]

@@ -4,24 +4,29 @@ import csv
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 import click
 import numpy as np
 
-from app.readers import Record, column_names, groups, read_record
+from app.readers import Record, column_names, groups, read_record, read_stations
 from app.serving.believed import flags_of, forecast_from
 from app.serving.champions import Champions, NoModel, ServedModel
 from app.serving.errors import QuestionError
 from app.serving.files import FileQuestion, Options
 from app.serving.question import BY_OPTION
 from app.store import Store, StoreError
+from app.text import one_line
 from models.forecast.distribution import Forecast
-from models.record.columns import Units, from_celsius
+from models.forecast.neighbours import with_neighbours
+from models.record.columns import Units, from_celsius, is_guidance, is_spread
+from models.record.days import StationDays
 from models.record.sequence import SequenceError
 from scripts.cli import options
 from scripts.cli.console import Command, messages
+from scripts.cli.records import records
 
 LEVELS = (0.8, 0.9)
 
@@ -30,6 +35,12 @@ LEVELS = (0.8, 0.9)
 @options.data
 @options.station
 @options.guidance_file
+@click.option(
+    "--neighbours",
+    "around",
+    type=click.Path(exists=True, path_type=Path),
+    help="Records of the neighbours: a folder, or a file of several stations.",
+)
 @click.option(
     "--accept",
     multiple=True,
@@ -47,6 +58,7 @@ def predict(
     timezone: str | None,
     station: str | None,
     guidance: Path | None,
+    around: Path | None,
     accept: Sequence[datetime],
     every_day: bool,
     out: Path | None,
@@ -56,16 +68,26 @@ def predict(
     options.guidance_by_station(guidance, [data], record_format)
     options.check_outputs((out,), (data, guidance))
     served = served_model(store, station or groups([data], record_format)[0][0])
-    model = served.model
-    predictors = [name for name in model.predictors if name in column_names(data)]
-    record = read_record(data, record_format, units, predictors, guidance, timezone, station)
+    named = [name for name in served.further if name in column_names(data)]
+    record = read_record(data, record_format, units, named, guidance, timezone, station)
+    if around:
+        looked_at: dict[str, StationDays] = {}
+        for file in records(str(around)):
+            try:
+                others = read_stations([file], record_format, units, timezone=timezone)
+            except (ValueError, OSError) as error:
+                messages.print(f"{file} is left out: {one_line(error).removeprefix(f'{file}: ')}")
+            else:
+                looked_at |= {name: other.days for name, other in others.items() if name in served.model.neighbours}
+        record = replace(record, days=with_neighbours(record.days, looked_at))
     units = units or record.units
     if served.refused:
         messages.print(
             f"forecast by the earlier champion {served.version}, because the present one was refused: {served.refused}"
         )
-    if guidance and not set(record.days.predictors) & set(model.predictors):
-        uses = f"it uses {', '.join(model.predictors)}" if model.predictors else "it was trained without guidance"
+    forecasts_used = [name for name in served.further if is_guidance(name) or is_spread(name)]
+    if guidance and not set(record.days.further) & set(forecasts_used):
+        uses = f"it uses {', '.join(forecasts_used)}" if forecasts_used else "it was trained without guidance"
         messages.print(f"{guidance} is not used by the model of {served.station}: {uses}")
     dates = [day.date() for day in accept]
     try:
@@ -90,7 +112,7 @@ def forecast(
     Raises QuestionError where the last tmax is not believed, or there are too few days.
     """
     options = Options(units=units, accept=tuple(accept))
-    question = FileQuestion.of_record(record, options, served.model.predictors, served.longest, BY_OPTION)
+    question = FileQuestion.of_record(record, options, served, BY_OPTION)
     found, judgement = forecast_from(served, question)
     filled = [f"filled {date} {column}" for date, column in found.filled]
     return [found], [*question.notes, *flags_of(question, judgement), *filled, *found.notes]

@@ -1,5 +1,6 @@
 """Pretrain on many stations, to give initial weights to the networks of each."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ SHARE, YEARS = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, min_op
 @click.option(
     "--share", type=SHARE, default=TRAINING_SHARE, show_default=True, help="Earliest share of these years to train on."
 )
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Use no later day of any record.")
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Passes over all stations.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Rows per step.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Default: that of the recipe.")
@@ -42,6 +44,7 @@ def pretrain(
     out: Path,
     share: float,
     years: float,
+    until: datetime | None,
     epochs: int,
     batch_size: int,
     learning_rate: float | None,
@@ -51,7 +54,8 @@ def pretrain(
 ) -> None:
     """Train the recipe's networks on the earlier days of all FILEs together, from random weights.
 
-    The later days of each record are held out, so that the weights can be evaluated on them.
+    The later days of each record are held out, so that the weights can be evaluated on them; with --until they are held
+    out at all stations at once, since neighbouring stations share their weather.
     """
     options.check_outputs((out,), files)
     overrides = {"cell": cell, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
@@ -60,16 +64,19 @@ def pretrain(
         raise click.UsageError(f"only networks of one layer can be pretrained; the recipe has {recipe.layers}")
     sets = []
     for path in files:
-        days = earlier_days(read_record(path, record_format, units, timezone=timezone).days, years, share)
+        days = read_record(path, record_format, units, timezone=timezone).days
+        if until:
+            days = days.through(np.datetime64(until.date()))
+        days = earlier_days(days, years, share)
         sets.append(training_set(path, days, recipe))
         messages.print(f"{path}: {len(sets[-1].x)} training rows, {days.first} to {days.last}")
-    x, target = (np.concatenate([getattr(one, name) for one in sets]) for name in ("x", "target"))
-    del sets  # as large as x and target
+    together = TrainingSet.joined(sets)
+    del sets  # as large as the joined set
     with TrainingProgress(f"{len(files)} stations", recipe.members) as progress:
-        weights = train_members(x, target, recipe, seed, progress.show)
-    write_weights(out, weights)
+        weights = train_members(together, recipe, seed, progress.show)
+    write_weights(out, weights, together.kinds)
     used_as = f"data/{pretrained_file(recipe).name}"
-    messages.print(f"{out}: trained on {len(x)} rows; to use it for initial weights, save it as {used_as}")
+    messages.print(f"{out}: trained on {len(together.x)} rows; to use it for initial weights, save it as {used_as}")
 
 
 def earlier_days(days: StationDays, years: float, share: float) -> StationDays:
@@ -86,7 +93,7 @@ def training_set(path: Path, days: StationDays, recipe: Recipe) -> TrainingSet:
     rows = usable_rows(believed, recipe)
     if len(rows) < MIN_ROWS:
         raise ValueError(f"{path}: too few usable days: {len(rows)}, at least {MIN_ROWS} are needed")
-    return TrainingSet.of(believed, rows, recipe)
+    return TrainingSet.of(believed, rows, recipe)[0]
 
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ def read(file: Path, record_format: str, units: Units | None, timezone: str | No
 
 def describe(record: Record) -> None:
     """Print the format, the span, the columns, and what was set aside."""
-    days, further = record.days, list(record.further)
+    days, further = record.days, list(record.days.further)
     messages.print(f"format: {record.format}; station: {record.station}; temperatures in the file: {record.units}")
     known = ", ".join(
         f"{name} on {int(np.isfinite(values).sum())}"
-        for name, values in (*zip(COLUMNS, days.values.T, strict=True), *record.further.items())
+        for name, values in (*zip(COLUMNS, days.values.T, strict=True), *days.further.items())
     )
     messages.print(f"{len(days)} days from {days.first} to {days.last}: {known}")
     units = {name: found.dimension.metric for name in (*COLUMNS, *further) if (found := quantity(name))}
@@ -53,7 +53,7 @@ def write(record: Record) -> None:
     """Write the days to standard output."""
     days = record.days
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    columns = dict(zip(COLUMNS, days.values.T, strict=True)) | dict(days.predictors) | dict(record.further)
+    columns = dict(zip(COLUMNS, days.values.T, strict=True)) | dict(days.further)
     writer.writerow(["date", *columns])
     for date, row in zip(days.dates, np.column_stack(list(columns.values())), strict=True):
         writer.writerow([date, *cells(row)])

@@ -1,6 +1,5 @@
 """Retrain many stations, and promote the challengers that pass the verdict."""
 
-import glob
 import os
 import signal
 from datetime import UTC, datetime
@@ -9,7 +8,6 @@ from typing import Any, get_args
 
 import click
 
-from app.readers.source import NO_TABLE
 from app.report.metrics import outcomes_json, write_metrics
 from app.store import Store, StoreError
 from app.store.files import replace_file
@@ -20,10 +18,8 @@ from app.training.workers import Backend
 from scripts.cli import options
 from scripts.cli.console import Command, messages, output
 from scripts.cli.progress import StationProgress
+from scripts.cli.records import records
 from scripts.cli.tables import retraining_table
-
-# Of files in a folder of records; other files are left alone.
-SUFFIXES = {".csv", ".txt", ".tsv", ".dat", ".dly", ".json", ".gz", ".zip", ".sdb", ".db", ".sqlite"}
 
 
 @click.command(cls=Command)
@@ -103,31 +99,6 @@ def retrain(
         raise click.ClickException(f"{stopped}; {len(outcomes)} of {len(files)} stations are done{kept}")
     if failures > max_failures:
         raise click.ClickException(f"{failures} of {len(outcomes)} stations failed; --max-failures is {max_failures}")
-
-
-def records(data: str) -> list[Path]:
-    """Return the records in a folder, or that match a pattern, sorted.
-
-    A link out of the folder is not followed. Raises click.UsageError where there are none.
-    """
-    folder = Path(data)
-    if folder.is_dir():
-        files = [path for path in sorted(folder.iterdir()) if is_record(path)]
-        for path in [path for path in files if not path.resolve().is_relative_to(folder.resolve())]:
-            messages.print(f"{path} is a link out of the folder and is not read")
-            files.remove(path)
-    else:
-        files = sorted(path for path in map(Path, glob.glob(data, recursive=True)) if path.is_file())  # noqa: PTH207
-    if not files:
-        pattern = f"{folder}/*.csv, *.txt, ..." if folder.is_dir() else data
-        raise click.UsageError(f"no record found: no file matches {pattern}")
-    return files
-
-
-def is_record(path: Path) -> bool:
-    """Whether a file in a folder may be a record, by its name."""
-    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not NO_TABLE.match(path.name)
-    return named and path.is_file()
 
 
 if __name__ == "__main__":

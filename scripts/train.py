@@ -11,11 +11,12 @@ import numpy as np
 from app.readers import Record, groups, one_of, read_with_guidance
 from app.store import Store
 from app.text import one_line
+from app.training.neighbours import Surroundings
 from app.training.shared import StoredCorrector, fit_shared, load_shared, store_shared
 from app.training.train import Training, train_station
 from models.forecast.guidance.guided import GuidedForecaster
 from models.recipe import Recipe
-from models.record.columns import Units, is_guidance
+from models.record.columns import Units, is_guidance, neighbour_of
 from models.record.quality.steps import lasting_step
 from models.record.split import MIN_GUIDANCE_ROWS, TRAINING_SHARE
 from models.verification.trial import n_networks
@@ -57,7 +58,7 @@ def train(
         raise click.UsageError("the embedded station is metric: leave --units out, or give a record with --data")
     guidance_files = options.guidance_by_station(guidance, files, record_format)
     records: dict[str, Record] = {}
-    for record in read_all(files, record_format, units, timezone, station, recipe.predictors, guidance_files):
+    for record in read_all(files, record_format, units, timezone, station, recipe.columns, guidance_files):
         if record.station in records:
             raise click.UsageError(f"two records have the same station name, {record.station}: rename one of them")
         records[record.station] = record
@@ -65,10 +66,13 @@ def train(
         store.station(name).check_writable()
         told(record)
     shared = shared_corrector(store, list(records.values()), recipe, seed) if pool else None
+    surroundings = Surroundings(records.values() if recipe.neighbours else ())
     failed = False
     for name, record in records.items():
         try:
-            failed |= not train_one(name, record, recipe, seed, store, shared, force)
+            neighbours = surroundings.chosen(record, recipe)
+            joined = surroundings.joined(record, neighbours)
+            failed |= not train_one(name, joined, neighbours, recipe, seed, store, shared, force)
         except (ValueError, ArithmeticError, MemoryError, OSError) as error:  # the others are still trained
             reason = one_line(error) or type(error).__name__
             messages.print(f"Error: {name}: {reason.removeprefix(f'{name}: ')}")
@@ -83,7 +87,7 @@ def read_all(
     units: Units | None,
     timezone: str | None,
     station: str | None,
-    predictors: Sequence[str],
+    columns: Sequence[str],
     guidance: Mapping[str, Path],
 ) -> Iterator[Record]:
     """Yield the record of each station; the files of one station, and those that belong to it, are one record."""
@@ -91,7 +95,7 @@ def read_all(
     if station and len(together) > 1:
         raise click.UsageError(f"--station is one name for {len(together)} records: leave it out")
     for _, of_station in together:
-        found = read_with_guidance(of_station, record_format, units, timezone, predictors, guidance)
+        found = read_with_guidance(of_station, record_format, units, timezone, columns, guidance)
         if len(found) > 1 or station:
             yield one_of(", ".join(map(str, of_station)), {record.station: record for record in found}, station)
         else:
@@ -111,22 +115,32 @@ def shared_corrector(store: Store, records: list[Record], recipe: Recipe, seed: 
 
 
 def train_one(
-    name: str, record: Record, recipe: Recipe, seed: int, store: Store, shared: StoredCorrector | None, force: bool
+    name: str,
+    record: Record,
+    neighbours: tuple[str, ...],
+    recipe: Recipe,
+    seed: int,
+    store: Store,
+    shared: StoredCorrector | None,
+    force: bool,
 ) -> bool:
     """Train and score the model of one station; return whether it was promoted."""
     days = record.days
-    for predictor, series in days.predictors.items():
-        messages.print(f"{name}: {predictor} is available on {np.isfinite(series).sum()} of {len(series)} days")
+    own = {column: series for column, series in days.further.items() if not neighbour_of(column)}
+    if further := [f"{column} {np.isfinite(series).sum()}" for column, series in own.items()]:
+        messages.print(f"{name}: of {len(days)} days known: {', '.join(further)}")
+    if recipe.neighbours:
+        messages.print(f"{name}: {'may look at' if neighbours else 'no neighbours'} {', '.join(neighbours)}".strip())
     with TrainingProgress(name, n_networks(days, recipe)) as progress:
-        training = train_station(name, record, recipe, seed, shared, progress.show)
+        training = train_station(name, record, recipe, seed, shared, progress.show, neighbours)
     guided = isinstance(training.model, GuidedForecaster)
-    if any(map(is_guidance, days.predictors)) and not guided:
+    if any(map(is_guidance, days.further)) and not guided:
         least = math.ceil(MIN_GUIDANCE_ROWS / TRAINING_SHARE)
         messages.print(
             f"{name}: guidance is not used yet: it needs {least} days with guidance, tmax, and tmax on the next day"
         )
     if shared and not training.manifest.shared_corrector:
-        why = ", which does not match its predictors or recipe" if guided else ": it has too little guidance"
+        why = ", which does not match its columns or recipe" if guided else ": it has too little guidance"
         messages.print(f"{name}: trained without the shared corrector{why}")
     report(training)
     if not force and (objection := training.objection(store)):

@@ -11,7 +11,7 @@ from app.store import Store
 from app.training.train import train_station
 from app.web import create_app
 from tests.processes import Server
-from tests.stations import QUICK, guided_days, observations, synthetic_days
+from tests.stations import QUICK, guided_days, observations, surrounded_days, synthetic_days
 
 # No deadline, as a shared machine may be slow at any moment; the same examples in every run of the gate.
 hypothesis.settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
@@ -44,6 +44,12 @@ def days_with_guidance():
 def guided(days_with_guidance):
     """A quickly trained station whose model corrects guidance."""
     return train_station("hill", Record("hill", days_with_guidance), QUICK, seed=0)
+
+
+@pytest.fixture(scope="session")
+def surrounded():
+    """A quickly trained station whose model looks at further columns, and at those of its neighbour dale."""
+    return train_station("hill", Record("hill", surrounded_days()), QUICK, seed=0, neighbours=("dale",))
 
 
 @pytest.fixture

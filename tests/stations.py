@@ -19,6 +19,7 @@ QUICK = Recipe(
     memory=7,
     max_gap=5,
     epochs=2,
+    refit_epochs=1,
     initial_weights="random",
     guidance=GuidanceRecipe(days=14, hidden=4, folds=3, members=1, epochs=2),
 )
@@ -47,19 +48,30 @@ def guided_days(n=1200, seed=0, first="2015-01-01", bias=-2.0, spread=True, wind
     rng = np.random.default_rng([seed, 1])
     deviation, windy = rng.uniform(0.3, 1.5, n), rng.exponential(1.0, n)
     guidance = days.next_tmax[:n] + bias - 0.8 * windy + deviation * rng.normal(0, 1, n)
-    predictors = {"guidance": guidance.round(1)}
-    predictors |= {"guidance_spread": deviation.round(2)} if spread else {}
-    predictors |= {"wind": windy.round(2)} if wind else {}
-    return StationDays(days.first, days.values[:n], predictors)
+    further = {"guidance": guidance.round(1)}
+    further |= {"guidance_spread": deviation.round(2)} if spread else {}
+    further |= {"next_wind": windy.round(2)} if wind else {}
+    return StationDays(days.first, days.values[:n], further)
+
+
+def surrounded_days(n=1200, seed=0):
+    """A station whose pressure, and whose neighbour dale, tell of the next day; a random column tells nothing."""
+    days = synthetic_days(n + 1, seed)
+    rng = np.random.default_rng([seed, 2])
+    ahead = (days.next_tmax - days.tmax)[:n]
+    further = {"pressure": 1013 + 2 * ahead, "hail": rng.random(n)}
+    further["dale/tmax"] = days.tmax[:n] + 0.5 * ahead + rng.normal(0, 1, n)
+    further["dale/pressure"] = 1010 + rng.normal(0, 5, n)
+    return StationDays(days.first, days.values[:n], {name: series.round(2) for name, series in further.items()})
 
 
 def write_csv(path, days):
-    table = np.column_stack([days.values, *days.predictors.values()])
+    table = np.column_stack([days.values, *days.further.values()])
     lines = (
         f"{date}," + ",".join("" if np.isnan(v) else f"{v:g}" for v in row)
         for date, row in zip(days.dates, table, strict=True)
     )
-    path.write_text("\n".join([",".join(["date", *COLUMNS, *days.predictors]), *lines, ""]))
+    path.write_text("\n".join([",".join(["date", *COLUMNS, *days.further]), *lines, ""]))
     return path
 
 

@@ -17,14 +17,14 @@ from app.readers.record import Record, RecordError, checked, station_name, valid
 from app.readers.series import Options, Series
 from app.readers.source import Source
 from app.text import printable
-from models.record.columns import PredictorError, Units, chosen_predictors, is_guidance, is_spread
+from models.record.columns import ColumnError, Units, chosen_columns, is_guidance, is_spread
 
 
 def read_record(
     path: Path | Sequence[Path],
     record_format: str = "auto",
     units: Units | None = None,
-    predictors: Sequence[str] = (),
+    columns: Sequence[str] = (),
     guidance: Path | None = None,
     timezone: str | None = None,
     station: str | None = None,
@@ -36,7 +36,7 @@ def read_record(
     path : a file, or the files of one station; those that lie beside a file and belong to it are read, too
     record_format : one of `FORMAT_NAMES`, or ``auto``
     units : of values whose unit the file does not state
-    predictors : columns to read in addition to guidance, which is always read; ``all`` for all columns
+    columns : columns to read in addition to guidance, which is always read; ``all`` for all columns
     guidance : a file of external forecasts, see `with_guidance`
     timezone : of the station, for files that hold instants
     station : which one, where the files hold several; else the name of the record
@@ -44,24 +44,24 @@ def read_record(
     Raises RecordError, which names the place in the file and the remedy.
     """
     paths = [path] if isinstance(path, Path) else list(path)
-    own = [name for name in predictors if not (is_guidance(name) or is_spread(name))] if guidance else list(predictors)
+    own = [name for name in columns if not (is_guidance(name) or is_spread(name))] if guidance else list(columns)
     records = read_stations(with_family(paths), record_format, units, own, timezone)
     record = one_of(", ".join(map(str, paths)), records, station)
-    return joined_to_guidance(record, guidance, units, timezone, predictors)
+    return joined_to_guidance(record, guidance, units, timezone, columns)
 
 
 def read_stations(
     paths: Sequence[Path],
     record_format: str = "auto",
     units: Units | None = None,
-    predictors: Sequence[str] = (),
+    columns: Sequence[str] = (),
     timezone: str | None = None,
 ) -> dict[str, Record]:
     """Read the records of all stations in the files, by name; the files of one station are one record.
 
     Raises RecordError, which names the place in the file and the remedy.
     """
-    options = Options(units, timezone, predictors)
+    options = Options(units, timezone, columns)
     contents = [read_source(Source(str(path), path), record_format, options) for path in paths]
     return _records(contents, [station_name(path) for path in paths])
 
@@ -71,30 +71,30 @@ def read_with_guidance(
     record_format: str,
     units: Units | None,
     timezone: str | None,
-    predictors: Sequence[str],
+    columns: Sequence[str],
     guidance: Mapping[str, Path],
 ) -> list[Record]:
     """Read the records of all stations in the files, each with its file of external forecasts, by station, if any.
 
     Raises RecordError, which names the place in the file and the remedy.
     """
-    own = [name for name in predictors if not (is_guidance(name) or is_spread(name))]
-    records = read_stations(paths, record_format, units, own if guidance else predictors, timezone)
+    own = [name for name in columns if not (is_guidance(name) or is_spread(name))]
+    records = read_stations(paths, record_format, units, own if guidance else columns, timezone)
     return [
-        joined_to_guidance(record, guidance.get(name), units, timezone, predictors) for name, record in records.items()
+        joined_to_guidance(record, guidance.get(name), units, timezone, columns) for name, record in records.items()
     ]
 
 
 def joined_to_guidance(
-    record: Record, guidance: Path | None, units: Units | None, timezone: str | None, predictors: Sequence[str]
+    record: Record, guidance: Path | None, units: Units | None, timezone: str | None, columns: Sequence[str]
 ) -> Record:
-    """Return the record with the external forecasts of a file, if any, and all ``predictors`` that are named."""
+    """Return the record with the external forecasts of a file, if any, and all ``columns`` that are named."""
     if guidance is None:
         return record
     record = with_guidance(record, guidance, units or "metric", timezone)
     try:
-        chosen_predictors(record.days.predictors, predictors)
-    except PredictorError as error:
+        chosen_columns(record.days.further, columns)
+    except ColumnError as error:
         raise RecordError(f"{record.station}, {guidance}: {error}") from None
     return record
 
@@ -104,14 +104,14 @@ def read_content(
     name: str,
     record_format: str = "auto",
     units: Units | None = None,
-    predictors: Sequence[str] = (),
+    columns: Sequence[str] = (),
     timezone: str | None = None,
     station: str | None = None,
 ) -> Record:
     """Read the record of one station from bytes; parameters and errors are those of `read_record`."""
     if record_format not in {"auto", *FORMAT_NAMES}:
         raise RecordError(f"{name}: no format {printable(record_format)!r}: one of auto, {', '.join(FORMAT_NAMES)}")
-    source = read_source(Source(name, content), record_format, Options(units, timezone, predictors))
+    source = read_source(Source(name, content), record_format, Options(units, timezone, columns))
     return one_of(name, _records([source], [valid_name(name)]), station)
 
 

@@ -14,9 +14,9 @@ from app.readers.record import RecordError
 from app.readers.units import Unit, unit_of
 from app.readers.values import MISSING, TRACE
 from app.text import printable
-from models.record.columns import COLUMNS, UNITLESS, Column, PredictorError, chosen_predictors, is_guidance, is_spread
+from models.record.columns import COLUMNS, UNITLESS, Column, ColumnError, chosen_columns, is_guidance, is_spread
 
-PREDICTOR_NAME = re.compile(r"[a-z0-9_]{1,64}")
+NAMED_COLUMN = re.compile(r"[a-z0-9_]{1,64}")
 # Columns that nobody expects to be used: flags, times, places, and the parts of a date.
 NO_WEATHER = re.compile(
     r"attributes|flag|^q_?\w{2,6}$|quality|\btime|time$|date|^(year|month|day|hour|lat|lon|alt|elev|id\b|name|index|unnamed)"
@@ -69,12 +69,12 @@ def recognised(cells: Sequence[str], blanks: bool = False) -> int:
     clock = _clock_of(cells)
     if not clock:
         return 0
-    known = sum(names.meaning(cell) is not None for cell in cells) + sum(is_predictor(cell) for cell in cells)
+    known = sum(names.meaning(cell) is not None for cell in cells) + sum(is_forecast(cell) for cell in cells)
     # In a sentence, a word or two may be known.
     return known if known + len(clock.positions) >= MIN_KNOWN_SHARE * len(cells) or not blanks else 0
 
 
-def is_predictor(name: str) -> bool:
+def is_forecast(name: str) -> bool:
     """Whether a column is guidance or the spread of guidance."""
     return is_guidance(plain(name)) or is_spread(plain(name))
 
@@ -246,25 +246,31 @@ def _of_words_only(table: Table, at: int) -> bool:
     return len(filled) > 1 and all(cell[:1].isalpha() and cell.lower() not in TRACE for cell in filled)
 
 
-def predictor_columns(table: Table, named: Sequence[str], used: Sequence[Used]) -> dict[str, int]:
-    """Return the columns of guidance and of the predictors that are named, by name.
+def named_columns(table: Table, named: Sequence[str], used: Sequence[Used]) -> dict[str, int]:
+    """Return the columns of guidance, and those ``named`` that are not ``used`` as quantities of the table, by name.
 
     Raises RecordError where a named one is missing, or a name is not allowed.
     """
     have = [" ".join(name.lower().split()) for name in table.names]
     clock = _clock_of(table.names)
     skipped = set(clock.positions if clock else ())
-    skipped |= {column.position for column in used if column.quantity in COLUMNS}
+    skipped |= {column.position for column in used}
+    named = [
+        name
+        for name in named
+        if name not in COLUMNS
+        and name not in {own for column in used for own in (column.quantity, column.name.lower())}
+    ]
     available = [name for i, name in enumerate(have) if name and i not in skipped]
     try:
-        chosen = chosen_predictors(available, named)
-    except PredictorError as error:
+        chosen = chosen_columns(available, named)
+    except ColumnError as error:
         raise RecordError(f"{table.name}: {error}") from None
     for name in chosen:
-        if not PREDICTOR_NAME.fullmatch(name) or have.count(name) > 1:
+        if not NAMED_COLUMN.fullmatch(name) or have.count(name) > 1:
             raise RecordError(
-                f"{table.name}: {table.names_place}: rename the column {printable(name)!r}: predictor names are "
-                "unique, of letters, digits and '_'"
+                f"{table.name}: {table.names_place}: rename the column {printable(name)!r}: the names of named columns "
+                "are unique, of letters, digits and '_'"
             )
     return {name: have.index(name) for name in chosen}
 
@@ -278,7 +284,7 @@ def unused(table: Table, used: Sequence[Used], clock: Clock, others: Sequence[in
         if name
         and at not in taken
         and not NO_WEATHER.search(plain(name))
-        and not is_predictor(name)
+        and not is_forecast(name)
         and any(at < len(row) and NUMBER_LIKE.fullmatch(row[at]) for row in table.sample)
     ]
 

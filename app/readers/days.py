@@ -56,7 +56,7 @@ def days_of(name: str, station: str, series: Sequence[Series], record_format: st
     """Make the record of a station. Raises RecordError where days are repeated with other values, or none has tmax."""
     notes: list[str] = [note for part in series for note in part.notes]
     columns: dict[str, list[tuple[Array, Array, Array]]] = {}
-    predictors: dict[str, list[tuple[Array, Array, Array]]] = {}
+    named: dict[str, list[tuple[Array, Array, Array]]] = {}
     for part in series:
         daily = part
         if _within_days(part.times):
@@ -65,7 +65,7 @@ def days_of(name: str, station: str, series: Sequence[Series], record_format: st
         elif "temperature" in part.columns and "tmean" not in part.columns:
             daily = dataclasses.replace(part, columns={RENAMED.get(q, q): of for q, of in part.columns.items()})
         dates = daily.times.astype("M8[D]")
-        for kind, of_kind in ((columns, daily.columns), (predictors, daily.predictors)):
+        for kind, of_kind in ((columns, daily.columns), (named, daily.named)):
             for quantity, values in of_kind.items():
                 kind.setdefault("rain" if quantity == "rain_today" else quantity, []).append(
                     (dates, values, daily.places)
@@ -80,15 +80,15 @@ def days_of(name: str, station: str, series: Sequence[Series], record_format: st
     for quantity, parts in columns.items():
         joined[quantity], conflicts = _one_a_time(name, quantity, parts)
         set_aside += conflicts
-    known = {quantity: _one_a_time(name, quantity, parts)[0] for quantity, parts in predictors.items()}
+    known = {quantity: _one_a_time(name, quantity, parts)[0] for quantity, parts in named.items()}
     return _record(name, station, joined, known, set_aside, series, record_format, notes)
 
 
 def _record(
-    name: str, station: str, joined: dict[str, Once], predictors: dict[str, Once], set_aside: list[SetAside],
+    name: str, station: str, joined: dict[str, Once], named: dict[str, Once], set_aside: list[SetAside],
     series: Sequence[Series], record_format: str, notes: Iterable[str],
 ) -> Record:  # fmt: skip
-    dates = np.unique(np.concatenate([of.times for of in (*joined.values(), *predictors.values())]))
+    dates = np.unique(np.concatenate([of.times for of in (*joined.values(), *named.values())]))
     if not len(dates):
         raise RecordError(f"{name}: no day has a tmax")
     given = np.concatenate([part.times.astype("M8[D]") for part in series])
@@ -115,8 +115,6 @@ def _record(
         if quantity in joined:
             table[:, i] = laid(joined[quantity])
 
-    days = StationDays.on_calendar(dates, table, {n: laid(of) for n, of in predictors.items()})
-    rows = (dates - dates[0]).astype(int)
     further = {}
     for quantity, of in joined.items():
         if quantity not in COLUMNS and len(of.times):
@@ -125,10 +123,11 @@ def _record(
             beyond = (values < low) | (values > high)
             if beyond.any():
                 notes = [*notes, f"{quantity}: {counted(int(beyond.sum()), 'impossible value')} set aside"]
-            further[quantity] = np.full(len(days), np.nan)
-            further[quantity][rows] = np.where(beyond, np.nan, values)
+            further[quantity] = np.where(beyond, np.nan, values)
+    further |= {name: laid(of) for name, of in named.items()}
+    days = StationDays.on_calendar(dates, table, further)
     units: Units = "us" if any(part.units == "us" for part in series) else "metric"
-    return Record(station, days, tuple(set_aside), further, record_format, units, tuple(dict.fromkeys(notes)))
+    return Record(station, days, tuple(set_aside), record_format, units, tuple(dict.fromkeys(notes)))
 
 
 def _within_days(times: Array) -> bool:
@@ -160,9 +159,8 @@ def _aggregated(name: str, part: Series) -> tuple[Series, str]:
         if quantity == "tmax" or "tmax" not in columns:
             complete |= enough
         found[quantity] = np.where(enough, of_day, np.nan)
-    predictors = {
-        n: pd.Series(of).groupby(days).max().reindex(all_days).to_numpy(dtype=float)
-        for n, of in part.predictors.items()
+    named = {
+        n: pd.Series(of).groupby(days).max().reindex(all_days).to_numpy(dtype=float) for n, of in part.named.items()
     }
     n = int(complete.sum())
     if not n:
@@ -177,7 +175,7 @@ def _aggregated(name: str, part: Series) -> tuple[Series, str]:
     )
     places = np.asarray(pd.Series(part.places).groupby(days).first().reindex(all_days).to_numpy())
     times = all_days.astype("M8[s]")
-    return dataclasses.replace(part, times=times, columns=found, places=places, predictors=predictors), note
+    return dataclasses.replace(part, times=times, columns=found, places=places, named=named), note
 
 
 def _counts_on(values: Array) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from app.readers import open_meteo
 from app.readers.clock import local, offset
-from app.readers.columns import PREDICTOR_NAME
+from app.readers.columns import NAMED_COLUMN
 from app.readers.dates import read_times
 from app.readers.open_meteo import FORECAST, VALID
 from app.readers.record import RecordError
@@ -86,7 +86,7 @@ def _guidance_names(path: Path, columns: list[str]) -> dict[str, str]:
         same = [other for other in columns if names.get(other) == guidance]
         if len(same) > 1:
             raise RecordError(f"{path}: {' and '.join(same)} would both be {guidance}: rename one to guidance_NAME")
-        if not PREDICTOR_NAME.fullmatch(guidance):
+        if not NAMED_COLUMN.fullmatch(guidance):
             raise RecordError(f"{path}: rename the column {name!r} to guidance_ plus letters, digits and '_'")
     return names
 

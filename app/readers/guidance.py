@@ -23,7 +23,7 @@ def with_guidance(record: Record, path: Path, units: Units, timezone: str | None
     forecasts, days = read_forecasts(path, units, timezone), record.days
     rows = (forecasts.valid - days.first).astype(int) - 1
     inside = (rows >= 0) & (rows < len(days))
-    columns, joined = dict(days.predictors), 0
+    columns, joined = dict(days.further), 0
     for name, values in forecasts.columns.items():
         known = inside & np.isfinite(values)
         if known.any():
@@ -32,7 +32,7 @@ def with_guidance(record: Record, path: Path, units: Units, timezone: str | None
             joined += int(known.sum())
     if not joined:
         raise RecordError(f"{path}: {_why_nothing_joins(record, forecasts)}")
-    days = dataclasses.replace(days, predictors={name: columns[name] for name in in_order(columns)})
+    days = dataclasses.replace(days, further={name: columns[name] for name in in_order(columns)})
     days, impossible = set_aside_impossible(days)
     beyond = [value._replace(date=value.date + ONE_DAY) for value in impossible if is_guidance(value.column)]
     if len(beyond) > IMPOSSIBLE_SHARE * joined:

@@ -27,25 +27,25 @@ class Cells:
     wrong: dict[str, list[tuple[int, object, str]]]  # quantity -> (row, place, cell) of cells that are no number
     clock: pd.DataFrame  # text, by position; or datetime64, read already, where all dates are in the usual form
     station: "pd.Series[str] | None"
-    predictors: dict[str, Array]  # name -> (n,); infinite where a cell is no number
+    named: dict[str, Array]  # name -> (n,); infinite where a cell is no number
     places: Array  # (n,)
     failed: dict[str, int]  # quantity -> number of values that failed the source's own quality control
     longer: Array  # (n,) bool, rows with a cell beyond the last name
 
 
 def read_cells(
-    table: Table, known: Format, used: Sequence[Used], clock: Clock, station: int | None, predictors: dict[str, int]
+    table: Table, known: Format, used: Sequence[Used], clock: Clock, station: int | None, named: dict[str, int]
 ) -> Cells:
     """Read the cells of the used columns. Raises RecordError where there are no rows."""
     element = [plain(name) for name in known.unnamed or table.names].index(known.element) if known.element else None
     others = [at for at in (station, element, *(u.flag for u in used)) if at is not None]
     beyond = len(table.names)
-    positions = [*clock.positions, *(u.position for u in used), *others, *predictors.values(), beyond]
+    positions = [*clock.positions, *(u.position for u in used), *others, *named.values(), beyond]
     pieces = []
     for piece in table.chunks(positions):
         kept = piece[(piece != "").any(axis=1)]
         if len(kept):
-            pieces.append(_piece(kept, used, clock, station, element, predictors, beyond))
+            pieces.append(_piece(kept, used, clock, station, element, named, beyond))
     if not pieces:
         raise RecordError(f"{table.name}: there are no rows below {table.names_place}")
     return pieces[0] if len(pieces) == 1 else _joined(pieces)
@@ -57,7 +57,7 @@ def _piece(
     clock: Clock,
     station: int | None,
     element: int | None,
-    predictors: dict[str, int],
+    named: dict[str, int],
     beyond: int,
 ) -> Cells:
     columns: dict[str, Array] = {}
@@ -82,7 +82,7 @@ def _piece(
         wrong,
         _dates(piece[list(clock.positions)]),
         piece[station] if station is not None else None,
-        {name: _predictor(piece[at]) for name, at in predictors.items()},
+        {name: _named(piece[at]) for name, at in named.items()},
         piece.index.to_numpy(),
         failed,
         (piece[beyond] != "").to_numpy(dtype=bool),
@@ -122,7 +122,7 @@ def _clock_of_all(clocks: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(clocks)
 
 
-def _predictor(text: "pd.Series[str]") -> Array:
+def _named(text: "pd.Series[str]") -> Array:
     found, wrong = numbers(text)
     found[wrong] = np.inf
     return found
@@ -142,7 +142,7 @@ def _joined(pieces: list[Cells]) -> Cells:
         },
         _clock_of_all([piece.clock for piece in pieces]),
         pd.concat(stations) if stations else None,
-        {name: np.concatenate([piece.predictors[name] for piece in pieces]) for name in first.predictors},
+        {name: np.concatenate([piece.named[name] for piece in pieces]) for name in first.named},
         np.concatenate([piece.places for piece in pieces]),
         {q: sum(piece.failed[q] for piece in pieces) for q in first.failed},
         np.concatenate([piece.longer for piece in pieces]),

@@ -3,13 +3,11 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from models.nn import Array
 from models.record.columns import COLUMNS, TEMPERATURES, TMIN_ABOVE_TMAX, Units
 from models.record.days import StationDays
 from models.record.quality import SetAside, set_aside_impossible
@@ -30,25 +28,24 @@ class Record:
     """A station's record."""
 
     station: str  # a valid station name, from the id in the file, or else from the name of the file
-    days: StationDays  # metric, on the calendar
+    days: StationDays  # metric, on the calendar; with all columns that the table knows, guidance, and named ones
     set_aside: tuple[SetAside, ...] = ()  # values of the file that are not in ``days``
-    further: Mapping[str, Array] = field(default_factory=dict)  # quantity -> (N,), metric, beside those of ``days``
     format: str = "csv"  # see `app.readers.formats`
     units: Units = "metric"  # of the temperatures in the file
     notes: tuple[str, ...] = ()  # what the user should know of the reading, one sentence each
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The measured columns that have any value, and the predictors."""
+        """The columns that have any value."""
         measured = zip(COLUMNS, self.days.values.T, strict=True)
-        return (*(name for name, values in measured if not np.isnan(values).all()), *self.days.predictors)
+        return (*(name for name, values in measured if not np.isnan(values).all()), *self.days.further)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the station-days, independent of the file's format."""
         content = hashlib.sha256(str(self.days.first).encode())
         content.update(np.ascontiguousarray(self.days.values, dtype="<f8").tobytes())
-        for name, series in self.days.predictors.items():
+        for name, series in self.days.further.items():
             content.update(name.encode())
             content.update(np.ascontiguousarray(series, dtype="<f8").tobytes())
         return f"sha256:{content.hexdigest()}"

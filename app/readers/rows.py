@@ -9,7 +9,7 @@ import pandas as pd
 
 from app.readers import names
 from app.readers.cells import Table
-from app.readers.columns import Used, clock_of, predictor_columns, station_column, unused, used_columns
+from app.readers.columns import Used, clock_of, named_columns, station_column, unused, used_columns
 from app.readers.format import Format
 from app.readers.moments import moments
 from app.readers.pieces import Cells, read_cells
@@ -28,21 +28,21 @@ SHOWN = 20  # names of unused columns that are told
 def series_of(table: Table, known: Format, options: Options) -> list[Series]:
     """Read the rows of each station. Raises RecordError, which names the place and the remedy."""
     used, clock, station = used_columns(table, known), clock_of(table, known), station_column(table, known)
-    predictors = predictor_columns(table, options.predictors, used) if table.names else {}
-    cells = read_cells(table, known, used, clock, station, predictors)
+    named = named_columns(table, options.columns, used) if table.names else {}
+    cells = read_cells(table, known, used, clock, station, named)
     times, keep, notes = moments(table, known, clock, cells, options)
     if not known.fields:
         _check_length(table, cells, keep)
     for used_column in used:
         _check_numbers(table, used_column, cells, keep)
         _check_names_again(table, used_column, cells, keep)
-    _check_predictors(table, cells, keep)
+    _check_named(table, cells, keep)
     raw = {quantity: of[keep] for quantity, of in cells.columns.items()}
     notes += _coded(raw, used, known)
     system = chosen_system(known, table, raw, used, options)
     values, units, told = _to_metric(table, raw, used, system, options)
     notes += [*told, *_failed(cells), *_no_numbers(cells)]
-    if extra := unused(table, used, clock, (station, *predictors.values())):
+    if extra := unused(table, used, clock, (station, *named.values())):
         notes.append(f"not used: {', '.join(extra[:SHOWN])}{', ...' if len(extra) > SHOWN else ''}")
     whole = Series(
         station_above(table, known),
@@ -52,7 +52,7 @@ def series_of(table: Table, known: Format, options: Options) -> list[Series]:
         tuple(notes),
         units,
         {u.quantity: printable(u.name) for u in used},
-        {n: column(n).to_metric(of[keep], options.units or "metric") for n, of in cells.predictors.items()},
+        {n: column(n).to_metric(of[keep], options.units or "metric") for n, of in cells.named.items()},
     )
     if times.utc and (whole.times != whole.times.astype("M8[D]")).any():
         note = "the times are UTC, and so are the days: --timezone gives the station's own days"
@@ -91,8 +91,8 @@ def _check_numbers(table: Table, used: Used, cells: Cells, keep: Array) -> None:
                 )
 
 
-def _check_predictors(table: Table, cells: Cells, keep: Array) -> None:
-    for name, of in cells.predictors.items():
+def _check_named(table: Table, cells: Cells, keep: Array) -> None:
+    for name, of in cells.named.items():
         rows = np.flatnonzero(np.isinf(of) & keep)
         if len(rows):
             at = place(cells.places[rows[0]])
@@ -162,7 +162,7 @@ def _by_station(whole: Series, stations: "pd.Series[str] | None") -> list[Series
             times=whole.times[codes_of == i],
             columns={q: of[codes_of == i] for q, of in whole.columns.items()},
             places=whole.places[codes_of == i],
-            predictors={n: of[codes_of == i] for n, of in whole.predictors.items()},
+            named={n: of[codes_of == i] for n, of in whole.named.items()},
         )
         for i, station in enumerate(found)
     ]

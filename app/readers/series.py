@@ -13,7 +13,7 @@ class Options(NamedTuple):
 
     units: Units | None = None  # None: the user did not say
     timezone: str | None = None  # IANA name, for sources that hold instants
-    predictors: Sequence[str] = ()  # columns to read beside guidance; "all" for all columns
+    columns: Sequence[str] = ()  # to read beside the quantities of the table and guidance; "all" for all
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Series:
     notes: tuple[str, ...] = ()  # what the user should be told, one sentence each
     units: Units = "metric"  # of the temperatures in the source
     names: dict[str, str] = field(default_factory=dict)  # quantity -> name in the source
-    predictors: dict[str, Array] = field(default_factory=dict)  # name -> (n,), metric, about the next day
+    named: dict[str, Array] = field(default_factory=dict)  # guidance and named columns -> (n,), metric
 
 
 def counted(n: int, what: str) -> str:

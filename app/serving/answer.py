@@ -12,6 +12,7 @@ from app.serving.champions import Champions, NoModel, ServedModel
 from app.serving.decoding import UNDECODABLE, decode
 from app.serving.errors import FieldError, QuestionError
 from app.serving.files import FileQuestion, FileRequest, asked, uploaded
+from app.serving.neighbours import Neighbours
 from app.serving.question import BatchItem, Question, Request
 from models.forecast.belief import Judgement
 from models.forecast.distribution import Forecast
@@ -63,6 +64,7 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Up to 1,000 questions, decoded one by one, so that an invalid one does not affect the others."""
 
     sequences: Annotated[list[msgspec.Raw], Meta(max_length=MAX_SEQUENCES)]
+    neighbours: msgspec.Raw = msgspec.Raw(b"null")  # neighbour -> station-days, for all questions that give none
 
 
 class IdOnly(msgspec.Struct, frozen=True):
@@ -91,14 +93,15 @@ def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int 
 
     Raises QuestionError or NotJSON where the body is not a batch.
     """
-    raws = decode(body, Batch).sequences
+    batch = decode(body, Batch)
+    raws, neighbours = batch.sequences, Neighbours(batch.neighbours)
     stations = functools.cache(champions.stations)  # looked up once, if a question omits its station
 
     def answers() -> Iterator[tuple[str | int | None, Answer | Exception]]:
         for i, raw in enumerate(raws):
             try:
                 request = asked(raw, BatchItem, f"/sequences/{i}")
-                found = _answered(champions, request, f"/sequences/{i}", stations)
+                found = _answered(champions, request, f"/sequences/{i}", stations, neighbours)
             except Exception as error:  # reported in its place; the others are answered
                 yield _id_of(raw), error
             else:
@@ -108,13 +111,17 @@ def answer_batch(champions: Champions, body: bytes) -> Iterator[tuple[str | int 
 
 
 def _answered(
-    champions: Champions, request: Request | FileRequest, prefix: str, stations: Callable[[], list[str]]
+    champions: Champions,
+    request: Request | FileRequest,
+    prefix: str,
+    stations: Callable[[], list[str]],
+    neighbours: Neighbours | None = None,
 ) -> Answer:
     served = champions.get(request.station if request.station is not None else _only(stations(), prefix))
     if isinstance(request, FileRequest):
-        question: Question = FileQuestion.read(request, served.model.predictors, served.longest, prefix)
+        question: Question = FileQuestion.read(request, served, prefix)
     else:
-        question = Question.of(request, served.model.predictors, prefix)
+        question = Question.of(request, served, prefix, neighbours)
     forecast, judgement = forecast_from(served, question)
     return _described(served, question, judgement, forecast)
 
@@ -147,7 +154,7 @@ def _described(served: ServedModel, question: Question, judgement: Judgement, fo
         units=request.units,
         flags=[*question.notes, *flags_of(question, judgement), *_flags(served, question, forecast)],
         model=ModelName(served.version, served.manifest.sha256, str(served.model.trained_through)),
-        input_digest=question.digest(served.station),
+        input_digest=question.digest(served),
     )
 
 
@@ -157,9 +164,10 @@ def _flags(served: ServedModel, question: Question, forecast: Forecast) -> Itera
     yield from forecast.notes
     if forecast.days < (recommended := served.model.recommended_days):
         yield f"used {forecast.days} days of the {recommended} recommended"
-    given: Any = (question.given == question.given).any(axis=0)  # not nan
-    for name, is_given in zip(COLUMNS, given, strict=True):
-        if is_given and name not in served.model.columns:
+    known: Any = (question.given == question.given).any(axis=0)  # not nan
+    given = [*(name for name, is_known in zip(COLUMNS, known, strict=True) if is_known), *question.further_given]
+    for name in given:
+        if name not in served.model.columns:
             yield f"ignored {name}: too few training days have it"
     n, highest = forecast.distribution.n, forecast.distribution.highest_level
     for level in question.request.levels:

@@ -8,7 +8,7 @@ from app.serving.question import BY_JSON, Question
 from models.forecast.belief import Judgement
 from models.forecast.distribution import Forecast
 from models.forecast.doubts import OTHER_UNITS, Doubt
-from models.record.columns import COLUMNS, MEASURED, TMAX, TMIN, column
+from models.record.columns import COLUMNS, MEASURED, TMAX, TMIN, column, neighbour_of
 from models.record.days import ONE_DAY
 from models.record.sequence import SequenceError
 
@@ -27,7 +27,7 @@ def forecast_from(served: ServedModel, question: Question) -> tuple[Forecast, Ju
 
 
 def _believed(served: ServedModel, question: Question) -> Judgement:
-    days = question.recent(served.longest, served.model.predictors)
+    days = question.recent(served)
     judgement = served.belief.judge(days, question.request.units, [*map(np.datetime64, question.request.accept)])
     if judgement.refused:
         raise QuestionError(_errors(question, judgement))
@@ -46,8 +46,13 @@ def flags_of(question: Question, judgement: Judgement) -> list[str]:
 
 def _given(question: Question, judgement: Judgement, doubt: Doubt) -> float:
     """Return a value as it was given."""
-    index = question.index_of(judgement.days.dates[doubt.row])
-    return float(question.given[index, COLUMNS.index(doubt.column)])
+    date = judgement.days.dates[doubt.row]
+    if neighbour_of(doubt.column):
+        return question.of_neighbour(doubt.column, date)
+    index = question.index_of(date)
+    if doubt.column in COLUMNS:
+        return float(question.given[index, COLUMNS.index(doubt.column)])
+    return float(question.further_given[doubt.column][index])
 
 
 def _errors(question: Question, judgement: Judgement) -> list[FieldError]:

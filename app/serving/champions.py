@@ -45,6 +45,12 @@ class ServedModel:
         own = self.model.station_only
         return Belief.of(own.features, own.trained_through, self.longest)
 
+    @cached_property
+    def further(self) -> tuple[str, ...]:
+        """The columns that a station-day may carry beside the measured ones."""
+        further = tuple(name for name in self.model.columns if name not in COLUMNS)
+        return further + self.model.station_only.features.ignored
+
     @property
     def longest(self) -> int:
         """Number of days that a forecast can use; more make no difference."""
@@ -53,9 +59,9 @@ class ServedModel:
     def warm(self) -> None:
         """Forecast from dummy days, so that a broken model fails here and not in a request."""
         n = self.model.recipe.min_days
-        for known in (0.0, np.nan) if self.model.predictors else (np.nan,):
-            predictors = {name: np.full(n, known) for name in self.model.predictors}
-            days = StationDays(np.datetime64("2001-01-01", "D"), np.zeros((n, len(COLUMNS))), predictors)
+        for known in (0.0, np.nan):
+            further = {name: np.full(n, known) for name in self.further}
+            days = StationDays(np.datetime64("2001-01-01", "D"), np.zeros((n, len(COLUMNS))), further)
             if not np.isfinite(self.model.predict(days).tmax):
                 raise ValueError(f"model {self.version} of station {self.station}: its forecast is not a finite number")
 

@@ -57,13 +57,13 @@ def _field_error(message: str, prefix: str, known: str) -> FieldError:
     detail, at, path = message.rpartition(" - at `$")
     if not at or ("field `" in detail and not detail.endswith("`")):  # no path, or split within a field name
         detail, path = message, ""
-    pointer = prefix + "".join(
+    at_field = prefix + "".join(
         f"/{name or index}" for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path.removesuffix("`"))
     )
     field = re.fullmatch(rf"(?:{UNKNOWN_FIELD}|Object missing required field) `(.*)`", detail, re.DOTALL)
     if not field:
-        return FieldError(pointer, PLAINER.get(detail, detail))
-    place = f"{pointer}/{_escaped(field[1])}"
+        return FieldError(at_field, PLAINER.get(detail, detail))
+    place = f"{at_field}/{pointer(field[1])}"
     return unknown_field(place, field[1], known) if detail.startswith(UNKNOWN_FIELD) else FieldError(place, detail)
 
 
@@ -75,14 +75,15 @@ def _not_finite(body: bytes) -> Iterator[str]:
         return
     todo: list[tuple[str, Any]] = [("", lenient)]
     while todo:
-        pointer, value = todo.pop()
+        at, value = todo.pop()
         if isinstance(value, float) and not math.isfinite(value):
-            yield pointer
+            yield at
         elif isinstance(value, list):
-            todo += [(f"{pointer}/{i}", v) for i, v in reversed(list(enumerate(value)))]
+            todo += [(f"{at}/{i}", v) for i, v in reversed(list(enumerate(value)))]
         elif isinstance(value, dict):
-            todo += [(f"{pointer}/{_escaped(k)}", v) for k, v in reversed(value.items())]
+            todo += [(f"{at}/{pointer(k)}", v) for k, v in reversed(value.items())]
 
 
-def _escaped(key: str) -> str:
+def pointer(key: str) -> str:
+    """Return a key as a part of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")

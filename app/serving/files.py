@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
+from app.serving.champions import ServedModel
 from app.serving.decoding import UNDECODABLE, decode
 from app.serving.errors import FieldError, NoReaders, QuestionError
+from app.serving.neighbours import JoinedNeighbours
 from app.serving.question import BY_JSON, BY_QUERY, Accepted, Levels, Question, Request, Thresholds, Way
-from models.record.columns import COLUMNS, MEASURED, TMAX, Units, column, is_guidance, is_spread
+from models.record.columns import COLUMNS, MEASURED, TMAX, Units, column, is_guidance, is_spread, quantity
 from models.record.days import StationDays
 
 if TYPE_CHECKING:  # the readers import pandas, which a server that sees only JSON does not need
@@ -128,22 +130,21 @@ class FileQuestion(Question):
     """The last days of a file."""
 
     @classmethod
-    def read(cls, asked: FileRequest, predictors: tuple[str, ...], longest: int, prefix: str = "") -> "FileQuestion":
-        """Read a file for a model with ``predictors`` that uses at most the ``longest`` last days.
+    def read(cls, asked: FileRequest, served: ServedModel, prefix: str = "") -> "FileQuestion":
+        """Read a file for a model.
 
         Raises QuestionError, with the place in the file.
         """
-        record = _record(asked, predictors, prefix)
+        record = _record(asked, served, prefix)
         way = BY_QUERY if isinstance(asked.options, Query) else BY_JSON
-        return cls.of_record(record, asked.options, predictors, longest, way, prefix)
+        return cls.of_record(record, asked.options, served, way, prefix)
 
     @classmethod
     def of_record(
         cls,
         record: "Record",
         options: Options,
-        predictors: tuple[str, ...],
-        longest: int,
+        served: ServedModel,
         way: Way,
         prefix: str = "",
     ) -> "FileQuestion":
@@ -164,11 +165,15 @@ class FileQuestion(Question):
         if wrong:
             detail = f"accept: {wrong[0]} is not a day of the record, {days.first} to {days.last}"
             raise QuestionError([FieldError(prefix, detail)])
-        days = days.part(max(0, len(days) - longest), len(days))
+        days = days.part(max(0, len(days) - served.longest), len(days))
         notes += tuple(_set_aside(record, days, units))
         given = np.column_stack([_as_given(of.name, days.values[:, i], units) for i, of in enumerate(MEASURED)])
-        known = {n: s for n, s in days.predictors.items() if n in predictors and not np.isnan(s).all()}
-        return cls(request, prefix, days.dates.astype(object).tolist(), given, days.values, known, notes, way)
+        further = {
+            n: _as_given(n, s, units) for n, s in days.further.items() if n in served.further and not np.isnan(s).all()
+        }
+        dates = days.dates.astype(object).tolist()
+        around = JoinedNeighbours(days, lambda name, values: _as_given(name, values, units))
+        return cls(request, prefix, dates, given, days.values, further, around, notes, way)
 
     def place(self, index: int, name: str) -> str:  # noqa: ARG002  # a file has no JSON pointers
         """Return the place of the file."""
@@ -187,19 +192,19 @@ def _is_pasted(body: bytes | msgspec.Raw) -> bool:
     return bool(parts.daily or parts.hourly) and parts.observations == parts.sequence == ABSENT
 
 
-def _record(asked: FileRequest, predictors: tuple[str, ...], prefix: str) -> "Record":
+def _record(asked: FileRequest, served: ServedModel, prefix: str) -> "Record":
     try:
         from app.readers import RecordError, read_content  # noqa: PLC0415  # see above
     except ImportError:
         raise NoReaders("this service is installed without pandas, which reads files: send JSON") from None
-    further = [name for name in predictors if not is_guidance(name) and not is_spread(name)]
+    named = [name for name in served.further if not (is_guidance(name) or is_spread(name) or quantity(name))]
     options, units, how = asked.options, asked.options.units, Query()
     if isinstance(options, Query):
         how = options
     elif options.daily_units != ABSENT or options.hourly_units != ABSENT:
         units = None  # ``units`` are those of the answer only
     try:
-        return read_content(asked.content, NAME, how.format, units, further, how.timezone, options.station)
+        return read_content(asked.content, NAME, how.format, units, named, how.timezone, options.station)
     except RecordError as error:
         detail = str(error).removeprefix(f"{NAME}: ")
         raise QuestionError([FieldError(prefix, OPTION.sub(_parameter, detail))]) from None

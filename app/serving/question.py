@@ -13,17 +13,21 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from app.serving.decoding import MAX_ERRORS, decode, unknown_field
+from app.serving.champions import ServedModel
+from app.serving.decoding import MAX_ERRORS, decode, pointer, unknown_field
 from app.serving.errors import FieldError, QuestionError
+from app.serving.neighbours import Neighbours
 from models.nn import Array
 from models.record.columns import (
     COLUMNS,
     GUIDANCE,
     Units,
     column,
-    impossible,
     is_spread,
     measured_to_metric,
+    neighbour_of,
+    own_name,
+    quantity,
     to_celsius,
 )
 from models.record.days import ONE_DAY, StationDays
@@ -47,6 +51,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     observations: msgspec.Raw = msgspec.Raw(b"null")  # decoded later: the model determines the fields of a day
     sequence: list[tuple[Number, Number, Number]] | None = None
     end_date: datetime.date | None = None
+    neighbours: msgspec.Raw = msgspec.Raw(b"null")  # neighbour -> its station-days, decoded later likewise
     guidance: float | None = None  # for the valid date, as ``guidance`` of the last day
     levels: Levels = (0.8, 0.9)
     thresholds: Thresholds = ()
@@ -60,10 +65,10 @@ class BatchItem(Request, frozen=True, kw_only=True):
 
 
 @functools.lru_cache(maxsize=256)
-def observation_type(predictors: tuple[str, ...]) -> Any:
-    """Return the type of a station-day with all measured columns and ``predictors``, each a number, null or absent."""
-    names = (*COLUMNS, *predictors)
-    # Fields are renamed, since the name of a predictor need not be an identifier.
+def observation_type(further: tuple[str, ...]) -> Any:
+    """Return the type of a station-day with all measured and ``further`` columns, each a number, null or absent."""
+    names = (*COLUMNS, *further)
+    # Fields are renamed, since the name of a column need not be an identifier.
     fields = [f"column_{i}" for i in range(len(names))]
     return msgspec.defstruct(
         "Observation",
@@ -95,41 +100,50 @@ class Question:
     dates: list[datetime.date]  # ascending
     given: Array  # (n, columns), measured, in the units of the request
     values: Array  # the same, metric
-    predictors: dict[str, Array]  # name -> (n,), metric; those without any value are left out
+    further_given: dict[
+        str, Array
+    ]  # further column -> (n,), in the units of the request; those without any value left out
+    neighbours: Neighbours
     notes: tuple[str, ...] = ()  # about a file, one sentence each
     way: Way = BY_JSON
 
     @classmethod
-    def of(cls, request: Request, predictors: tuple[str, ...], prefix: str = "") -> "Question":
-        """Decode and check a request for a model with ``predictors``. Raises QuestionError, naming each place."""
-        known = ", ".join((*COLUMNS, *predictors))
-        if request.guidance is not None and GUIDANCE not in predictors:
+    def of(
+        cls, request: Request, served: ServedModel, prefix: str = "", neighbours: Neighbours | None = None
+    ) -> "Question":
+        """Decode and check a request for a model; the ``neighbours`` are those of a batch, where it carries any.
+
+        Raises QuestionError, naming each place.
+        """
+        further = served.further
+        known = ", ".join((*COLUMNS, *further))
+        if request.guidance is not None and GUIDANCE not in further:
             raise QuestionError([unknown_field(f"{prefix}/{GUIDANCE}", GUIDANCE, known)])
-        dates, table = _days_of(request, predictors, prefix, known)
+        dates, table = _days_of(request, further, prefix, known)
         given = table[:, : len(COLUMNS)]
-        by_name = _predictors_of(request, dict(zip(predictors, table[:, len(COLUMNS) :].T, strict=True)), prefix)
-        question = cls(
-            request,
-            prefix,
-            dates,
-            given,
-            measured_to_metric(given, request.units),
-            {name: column(name).to_metric(series, request.units) for name, series in by_name.items()},
-        )
-        wrong = chain(_out_of_order(dates), question._impossible(by_name), question._not_given())
+        by_name = _further_of(request, dict(zip(further, table[:, len(COLUMNS) :].T, strict=True)), prefix)
+        around = _neighbours_of(request, served, prefix, neighbours)
+        question = cls(request, prefix, dates, given, measured_to_metric(given, request.units), by_name, around)
+        wrong = chain(_out_of_order(dates), question._impossible(), question._not_given())
         errors = list(islice(wrong, MAX_ERRORS))
         if errors:
             raise QuestionError([FieldError(question.place(*where), detail) for where, detail in errors])
         return question
 
-    def recent(self, n: int, predictors: tuple[str, ...]) -> StationDays:
-        """Return the last ``n`` calendar days with all ``predictors``; missing values are ``nan``."""
+    def recent(self, served: ServedModel) -> StationDays:
+        """Return the last calendar days that a model can use, with all its columns; missing values are ``nan``."""
+        n, units = served.longest, self.request.units
         # In a tenth of the time of an array of dates.
         dates = np.array([date.toordinal() - EPOCH for date in self.dates[-n:]]).astype("M8[D]")
         within = dates > dates[-1] - n * ONE_DAY
         unknown = np.full(len(self.values), np.nan)
-        known = {name: self.predictors.get(name, unknown)[-n:][within] for name in predictors}
-        return StationDays.on_calendar(dates[within], self.values[-n:][within], known)
+        own = {name: self.further_given.get(name, unknown)[-n:][within] for name in served.further}
+        days = StationDays.on_calendar(dates[within], self.values[-n:][within], own)
+        if served.model.neighbours:
+            days.further.update(self.neighbours.values(served.model.neighbours, self.dates[-1], len(days)))
+        for name, values in days.further.items():
+            days.further[name] = column(name).to_metric(values, units)
+        return days
 
     def place(self, index: int, name: str) -> str:
         """Return the JSON pointer to a value, or to an item of ``accept``, in the form of the request."""
@@ -140,6 +154,11 @@ class Question:
         if self.request.sequence is None:
             return f"{self.prefix}/observations/{index}/{name}"
         return f"{self.prefix}/sequence/{index}/{ROW.index(name)}" if name in ROW else f"{self.prefix}/end_date"
+
+    def of_neighbour(self, name: str, date: np.datetime64) -> float:
+        """Return the value of a neighbour's column on a day, in the units of the request."""
+        looked_at = {neighbour_of(name): (own_name(name),)}
+        return float(self.neighbours.values(looked_at, date.astype(object), 1)[name][0])
 
     def index_of(self, date: np.datetime64) -> int:
         """Return the index of a day, or of the next one given."""
@@ -156,25 +175,32 @@ class Question:
             return self.place(index, "date")
         return f"{self.prefix}/observations" if by_name else f"{self.prefix}/sequence"
 
-    def digest(self, station: str) -> str:
+    def digest(self, served: ServedModel) -> str:
         """Return the digest of the question, the same for all forms of request."""
         days = [[date, *row] for date, row in zip(self.dates, self.given.tolist(), strict=True)]
         request = self.request
-        content: list[Any] = [station, request.units, days, request.levels, request.thresholds]
-        if self.predictors:
-            content.append({name: series.tolist() for name, series in sorted(self.predictors.items())})
+        content: list[Any] = [served.station, request.units, days, request.levels, request.thresholds]
+        if self.further_given:
+            content.append({name: series.tolist() for name, series in sorted(self.further_given.items())})
+        if served.model.neighbours:
+            around = self.neighbours.values(served.model.neighbours, self.dates[-1], served.longest)
+            content.append({name: series.tolist() for name, series in around.items()})
         if request.accept:
             content.append(request.accept)
         return f"sha256:{hashlib.sha256(msgspec.json.encode(content)).hexdigest()}"
 
-    def _impossible(self, by_name: dict[str, Array]) -> Iterator[tuple[tuple[int, str], str]]:
-        """Yield the place and the error of each impossible predictor."""
-        for index, name, _ in impossible(self.values[:0], self.predictors) if self.predictors else ():
-            value, unit = by_name[name][index], column(name).unit(self.request.units)
-            if is_spread(name):
-                yield (index, name), f"{value} {unit}: a spread cannot be below 0"
-            else:
-                yield (index, name), self.not_possible(value, name)
+    def _impossible(self) -> Iterator[tuple[tuple[int, str], str]]:
+        """Yield the place and the error of each impossible forecast; impossible measurements are set aside later."""
+        for name, given in self.further_given.items():
+            if quantity(name):
+                continue
+            of = column(name)
+            for index in np.flatnonzero(
+                ~of.possible(of.to_metric(given, self.request.units)) & ~np.isnan(given)
+            ).tolist():
+                unit = of.unit(self.request.units)
+                below_zero = f"{given[index]} {unit}: a spread cannot be below 0"
+                yield (index, name), below_zero if is_spread(name) else self.not_possible(given[index], name)
 
     def not_possible(self, value: float, name: str) -> str:
         """Return the error for an impossible value."""
@@ -190,12 +216,10 @@ class Question:
                 yield (index, "accept"), f"{date} is not a day of the sequence"
 
 
-def _days_of(
-    request: Request, predictors: tuple[str, ...], prefix: str, known: str
-) -> tuple[list[datetime.date], Array]:
-    """Return the dates, and a table (n, columns + predictors) in the units of the request."""
+def _days_of(request: Request, further: tuple[str, ...], prefix: str, known: str) -> tuple[list[datetime.date], Array]:
+    """Return the dates, and a table (n, measured + further) in the units of the request."""
     rows, end = request.sequence, request.end_date
-    kind: Any = list[observation_type(predictors)] | None  # type: ignore[misc]
+    kind: Any = list[observation_type(further)] | None  # type: ignore[misc]
     observations: Any = decode(request.observations, kind, f"{prefix}/observations", known=known)
     if (observations is None) == (rows is None):
         raise QuestionError([FieldError(f"{prefix}/observations", "give observations, or sequence with end_date")])
@@ -209,13 +233,25 @@ def _days_of(
         return [day[0] for day in days], np.array([day[1:] for day in days], dtype=float)
     if (end - datetime.date.min).days < len(rows) - 1:
         raise QuestionError([FieldError(f"{prefix}/end_date", "the sequence would begin before the year 1")])
-    table = np.full((len(rows), len(COLUMNS) + len(predictors)), np.nan)
+    table = np.full((len(rows), len(COLUMNS) + len(further)), np.nan)
     table[:, [COLUMNS.index(name) for name in ROW]] = np.array(rows, dtype=float)
     return [end - datetime.timedelta(days=ago) for ago in reversed(range(len(rows)))], table
 
 
-def _predictors_of(request: Request, by_name: dict[str, Array], prefix: str) -> dict[str, Array]:
-    """Return the predictors that have any value, with the request's own ``guidance`` on the last day."""
+def _neighbours_of(request: Request, served: ServedModel, prefix: str, of_batch: Neighbours | None) -> Neighbours:
+    """Return the neighbours of a request, or else those of its batch. Raises QuestionError where one is unknown."""
+    own = Neighbours(request.neighbours, prefix)
+    known = served.model.neighbours
+    if unknown := [name for name in own.names if name not in known]:
+        names = f"its neighbours are {', '.join(known)}" if known else "it looks at no neighbour"
+        raise QuestionError(
+            [FieldError(f"{prefix}/neighbours/{pointer(name)}", f"unknown to this model: {names}") for name in unknown]
+        )
+    return own if own.names or of_batch is None else of_batch
+
+
+def _further_of(request: Request, by_name: dict[str, Array], prefix: str) -> dict[str, Array]:
+    """Return the further columns that have any value, with the request's own ``guidance`` on the last day."""
     if request.guidance is not None:
         last = by_name[GUIDANCE][-1]
         if not (np.isnan(last) or last == request.guidance):

@@ -58,7 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""  # of the model file; filled in by the store
     recipe: dict[str, Any]
     seed: int
-    columns: list[str]
+    columns: list[str]  # the station's own, in use
+    neighbours: dict[str, list[str]] = {}  # neighbour -> its columns in use
     span: Span
     trained_through: str
     rows: Rows  # of the trial that calibrated the model; a warm model keeps its champion's calibration

@@ -17,6 +17,7 @@ from app.store import Store, StoreError
 from app.store.files import make_folder, replace_file, writing
 from app.store.history import digest
 from app.text import one_line
+from app.training.neighbours import Surroundings
 from app.training.outcomes import Outcome
 from app.training.shared import fit_shared, load_shared, store_shared
 from app.training.task import Answer, Plan, Task, retrain_station
@@ -72,6 +73,7 @@ def retrain(
                 to_train = with_shared(store, files, plan, to_train, guidance or {})
             except ValueError as error:
                 say(f"training each station alone: {error}")
+        to_train = with_neighbours(to_train, lambda: Surroundings(_all(files, plan, guidance or {})))
         with closing(run(retrain_station, to_train, *workers)) as answers:
             for task, answer in answers:
                 report(settle(store, task, answer))
@@ -122,7 +124,7 @@ def tasks(
 
 def _read(together: Sequence[Path], plan: Plan, guidance: Mapping[str, Path]) -> list[Record]:
     """Read the records of all stations in files that belong together."""
-    return read_with_guidance(together, plan.record_format, plan.units, plan.timezone, plan.recipe.predictors, guidance)
+    return read_with_guidance(together, plan.record_format, plan.units, plan.timezone, plan.recipe.columns, guidance)
 
 
 def _unchanged(
@@ -151,7 +153,17 @@ def _task(
     state, manifest = station.load(champion) if champion and not plan.force else (None, None)
     if not store.read_only:
         station.check_writable()
-    return Task(name, record, plan, content, guidance_digest(guidance), stations, champion, state, manifest)
+    return Task(
+        name,
+        record,
+        plan,
+        content,
+        guidance_digest(guidance),
+        stations,
+        version=champion,
+        state=state,
+        manifest=manifest,
+    )
 
 
 def with_shared(
@@ -169,10 +181,7 @@ def with_shared(
             raise ValueError("no shared corrector in the store; run --pool with several records to fit one")
         state = to_state(stored.corrector)
         return [msgspec.structs.replace(task, shared=state, shared_digest=stored.digest) for task in due]
-    records = []
-    for _, together in groups(files, plan.record_format, beside=False):
-        with suppress(ValueError, OSError):
-            records += _read(together, plan, guidance)
+    records = _all(files, plan, guidance)
     stored = store_shared(store, fit_shared(records, plan.recipe, plan.seed), records, plan.seed)
     before = None
     if seen := [through for task in due if (through := task.seen_through) is not None]:
@@ -182,6 +191,32 @@ def with_shared(
     return [
         msgspec.structs.replace(task, shared=state, shared_digest=stored.digest, shared_before=before) for task in due
     ]
+
+
+def with_neighbours(due: Iterable[Task], read: Callable[[], Surroundings]) -> Iterator[Task]:
+    """Yield the tasks with the columns of the neighbours that the challenger may look at, or the champion does.
+
+    The other records are ``read`` only if any task needs them.
+    """
+    surroundings = None
+    for task in due:
+        of_champion = task.manifest.neighbours if task.manifest else {}
+        if not (task.plan.recipe.neighbours or of_champion):
+            yield task
+            continue
+        surroundings = surroundings or read()
+        chosen = surroundings.chosen(task.record, task.plan.recipe)
+        record = surroundings.joined(task.record, dict.fromkeys((*chosen, *of_champion)))
+        yield msgspec.structs.replace(task, record=record, neighbours=chosen)
+
+
+def _all(files: Sequence[Path], plan: Plan, guidance: Mapping[str, Path]) -> list[Record]:
+    """Return the records of all stations; unreadable files are left out, as they are reported with the tasks."""
+    records: list[Record] = []
+    for _, together in groups(files, plan.record_format, beside=False):
+        with suppress(ValueError, OSError):
+            records += _read(together, plan, guidance)
+    return records
 
 
 def settle(store: Store, task: Task, answer: Answer | Exception) -> Outcome:

@@ -41,12 +41,12 @@ def store_shared(store: Store, corrector: SharedCorrector, records: Sequence[Rec
         station=SHARED,
         recipe=msgspec.to_builtins(corrector.recipe),
         seed=seed,
-        columns=list(corrector.predictors),
+        columns=list(corrector.columns),
         span=Span(str(min(r.days.first for r in records)), str(max(r.days.last for r in records))),
         trained_through=str(corrector.whole.through),
         rows=Rows(corrector.n, 0),
         data_digest=f"sha256:{content.hexdigest()}",
-        units=units_of(corrector.predictors),
+        units=units_of(corrector.columns),
     )
     version = store.shared.publish(to_state(corrector), manifest)
     store.shared.promote(version, f"fitted to {corrector.stations} stations")

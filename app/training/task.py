@@ -47,6 +47,7 @@ class Task(msgspec.Struct, frozen=True):
     content: str = ""  # digest of the files of the record
     guidance: str = ""  # digest of the file of guidance, if any
     stations: int = 1  # number of stations in the files of the record
+    neighbours: tuple[str, ...] = ()  # that a challenger may look at
     # of the champion, if any
     version: str | None = None
     state: dict[str, Any] | None = None
@@ -89,10 +90,10 @@ def retrain_station(task: Task) -> Answer:
     record = task.record
     shared = StoredCorrector(shared_from_state(task.shared), task.shared_digest) if task.shared else None
     if plan.force:
-        training = train_station(task.station, record, plan.recipe, plan.seed, shared)
+        training = train_station(task.station, record, plan.recipe, plan.seed, shared, neighbours=task.neighbours)
         outcome = Outcome(task.station, "promoted", "forced", task.version, retrain="cold", seconds=_since(began))
         return Answer(outcome, checked_state(training.model), training.manifest)
-    setup, weights_digest = setup_for(plan.recipe, plan.seed, shared)
+    setup, weights_digest = setup_for(plan.recipe, plan.seed, shared, neighbours=task.neighbours)
     before = shared_from_state(task.shared_before) if task.shared_before else None
     found = challenge(task.station, record.days, setup, task.champion, before)
     judged = _judged(found)

@@ -62,14 +62,16 @@ def train_station(
     seed: int = 0,
     shared: StoredCorrector | None = None,
     on_epoch: OnEpoch = None,
+    neighbours: tuple[str, ...] = (),
 ) -> Training:
     """Train a station on its record, and score it beside the baselines on the held-out rows.
 
-    A ``shared`` corrector that fits the recipe and predictors gives the station's own its initial weights.
+    The ``neighbours`` are those that it may look at, whose columns are in its record. A ``shared`` corrector that fits
+    the recipe and columns gives the station's own its initial weights.
 
     Raises ValueError where the record is too short; FloatingPointError where the recipe makes the training diverge.
     """
-    setup, weights_digest = setup_for(recipe, seed, shared, on_epoch)
+    setup, weights_digest = setup_for(recipe, seed, shared, on_epoch, neighbours)
     try:
         trial = Trial.run(station, record.days, setup)
         model = trial.final()
@@ -80,11 +82,16 @@ def train_station(
 
 
 def setup_for(
-    recipe: Recipe, seed: int, shared: StoredCorrector | None = None, on_epoch: OnEpoch = None
+    recipe: Recipe,
+    seed: int,
+    shared: StoredCorrector | None = None,
+    on_epoch: OnEpoch = None,
+    neighbours: tuple[str, ...] = (),
 ) -> tuple[Setup, str | None]:
     """Return the training setup, with pretrained weights if any, and the digest of these."""
     weights, weights_digest = pretrained_weights(recipe)
-    return Setup(recipe, seed, weights, False, shared.corrector if shared else None, on_epoch), weights_digest
+    corrector = shared.corrector if shared else None
+    return Setup(recipe, seed, weights, neighbours=neighbours, shared=corrector, on_epoch=on_epoch), weights_digest
 
 
 def manifest_of(
@@ -96,11 +103,12 @@ def manifest_of(
         station=station,
         recipe=msgspec.to_builtins(forecaster.recipe),
         seed=seed,
-        columns=[*forecaster.columns, *forecaster.predictors],
+        columns=[*forecaster.columns],
+        neighbours={name: list(columns) for name, columns in forecaster.neighbours.items()},
         span=Span(str(record.days.first), str(record.days.last)),
         trained_through=str(forecaster.trained_through),
         data_digest=record.digest,
-        units=units_of([*COLUMNS, *forecaster.predictors]),
+        units=units_of(dict.fromkeys((*COLUMNS, *forecaster.columns))),
         set_aside=[SetAsideValue(str(s.date), s.column, s.value, s.reason) for s in (*record.set_aside, *set_aside)],
         **fields,
     )

@@ -57,7 +57,7 @@ def model(station: str) -> Response:
     """Describe the model of a station."""
     served = champions().get(station)
     manifest, forecaster = served.manifest, served.model
-    columns = (*COLUMNS, *forecaster.predictors)
+    columns = (*COLUMNS, *served.further)
     return json_response(
         {
             "station": station,
@@ -71,7 +71,9 @@ def model(station: str) -> Response:
             "scores": manifest.scores,
             "window": {"min_days": forecaster.recipe.min_days, "recommended_days": forecaster.recommended_days},
             "columns": columns,
-            "columns_used": forecaster.columns + forecaster.predictors,
+            "columns_used": forecaster.columns,
+            "neighbours": list(forecaster.neighbours),
+            "neighbour_columns": forecaster.neighbours,
             "units": units_of(columns),
             "recipe": forecaster.recipe,
             "steps": steps(),

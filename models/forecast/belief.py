@@ -13,6 +13,7 @@ import numpy as np
 from models.forecast.climatology import DAYS_OF_YEAR
 from models.forecast.doubts import Doubt, Rule
 from models.forecast.features import UNSEEN_DAYS, Features
+from models.forecast.further import FurtherFeatures
 from models.forecast.unit_mistakes import misfitting_stretch
 from models.nn import Array
 from models.record.columns import (
@@ -55,8 +56,8 @@ _LOWEST, _HIGHEST = np.array([column.limits for column in MEASURED]).T
 _HIGHEST[RAIN] = RAIN_CODES[0] - 0.5
 
 
-def _place(doubt: Doubt) -> tuple[int, int]:
-    return doubt.row, COLUMNS.index(doubt.column)
+def _place(doubt: Doubt) -> tuple[int, int, str]:
+    return doubt.row, COLUMNS.index(doubt.column) if doubt.column in COLUMNS else len(COLUMNS), doubt.column
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,7 @@ class Belief:
     lowest: Array  # metric, of the values that need no examination
     highest: Array
     persistence: float
+    further: FurtherFeatures
 
     @classmethod
     def of(cls, features: Features, through: np.datetime64, longest: int) -> "Belief":
@@ -90,12 +92,12 @@ class Belief:
         normal, spread = (np.full((len(dates), len(COLUMNS)), np.nan) for _ in range(2))
         for index in TEMPERATURES:
             climate = features.fitted[index].normal
-            if climate and COLUMNS[index] in features.columns:
+            if climate and COLUMNS[index] in features.measured:
                 normal[:, index], spread[:, index] = climate.on(dates)
         normal[features.unseen(dates) * UNSEEN_DAYS > HALF_WINDOW_DAYS] = np.nan
         spread = np.maximum(spread, MIN_DEVIATION)
         lowest, highest = np.fmax(normal - OUTLIER * spread, _LOWEST), np.fmin(normal + OUTLIER * spread, _HIGHEST)
-        return cls(normal, spread, lowest, highest, features.persistence)
+        return cls(normal, spread, lowest, highest, features.persistence, features.further)
 
     def judge(self, days: StationDays, units: Units = "metric", accepted: Sequence[np.datetime64] = ()) -> Judgement:
         """Judge the metric ``days``, the last of which carries the forecast.
@@ -106,6 +108,18 @@ class Belief:
         accepted : days whose values are real, however far outside the season. Impossible values, tmin above tmax and a
             mistake of units are not accepted.
         """
+        doubted = tuple(
+            Doubt(row, name, "far" if is_possible else "impossible")
+            for row, name, is_possible in self.further.unbelievable(days)
+        )
+        if doubted:
+            days = replace(days, further={name: values.copy() for name, values in days.further.items()})
+            for doubt in doubted:
+                days.further[doubt.column][doubt.row] = np.nan
+        judgement = self._judged(days, units, accepted)
+        return replace(judgement, set_aside=tuple(sorted((*judgement.set_aside, *doubted), key=_place)))
+
+    def _judged(self, days: StationDays, units: Units, accepted: Sequence[np.datetime64]) -> Judgement:
         # The day of a mean year of 365.25 days: at most one day off, in a hundredth of the time of the calendar.
         start = 4 * int(days.first.astype(int)) % 1461 // 4
         rows = slice(start, start + len(days))

@@ -81,9 +81,10 @@ class Calibration:
 
     errors: SeasonalErrors
     shrinkage_weight: float  # fraction (0 to 1) of the networks' correction of the first guess that is kept
-    # (columns, 2), relative increase of the scale if the latest value of a column is missing, and if all are; for tmax,
+    # (sources, 2), relative increase of the scale if the latest value of a source is missing, and if all are; for tmax,
     # whose latest value is required, the value before it counts as the latest
     widening: Array
+    typical_error: float  # mean absolute error, in scales
 
 
 def _conformal(errors: Array) -> Array:

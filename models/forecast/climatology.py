@@ -63,13 +63,13 @@ class Climatology:
 
     def on(self, dates: Array) -> tuple[Array, Array]:
         """Return the normal of each date and the spread around it, (n,) each."""
-        day, (mean, spread) = day_of_year(dates), self._by_day
+        day, (mean, spread) = day_of_year(dates), self.by_day
         decades = (dates - self.origin).astype(float) / DAYS_PER_DECADE
         return mean[day] + self.trend * decades, spread[day]
 
     @cached_property
-    def _by_day(self) -> tuple[Array, Array]:
-        """Mean, without the trend, and spread by day of the year."""
+    def by_day(self) -> tuple[Array, Array]:
+        """Mean, without the trend, and spread by day of the year, (366,) each."""
         least = max(MIN_SPREAD, MIN_SPREAD_SHARE * float(self.spread[0]))
         mean, spread = _waves(DAYS_OF_YEAR, MEAN_WAVES) @ self.mean, _waves(DAYS_OF_YEAR, SPREAD_WAVES) @ self.spread
         return mean, np.maximum(spread, least)

@@ -6,13 +6,14 @@ import numpy as np
 
 from models.record.columns import MEASURED, TMAX, TMIN_ABOVE_TMAX, Units, from_celsius
 
-Rule: TypeAlias = Literal["impossible", "order", "zeros", "code", "season", "step", "stuck", "units"]
+Rule: TypeAlias = Literal["impossible", "order", "zeros", "code", "season", "step", "stuck", "units", "far"]
 
 FIXED_REASONS: dict[Rule, str] = {
     "impossible": "not a possible value",
     "order": TMIN_ABOVE_TMAX,
     "zeros": "tmax and tmin both 0, in place of missing values",
     "code": "a code for a missing value",
+    "far": "too far outside the season",
     "stuck": "the same on each of the last 20 days, as of a stuck sensor",
 }
 OTHER_UNITS: dict[Units, Units] = {"metric": "us", "us": "metric"}

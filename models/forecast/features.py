@@ -1,22 +1,30 @@
 """From station-days to the input of the networks: windows of features, with gaps filled."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from models.forecast.climatology import DAYS_OF_YEAR, Climatology, day_of_year, season
+from models.forecast.further import FurtherColumn, FurtherFeatures
+from models.forecast.relations import Relations
 from models.nn import Array
-from models.record.columns import COLUMNS, MEASURED, TMAX, Column
+from models.record.columns import COLUMNS, MEASURED, TMAX, Column, is_guidance, is_spread, neighbour_of, of_neighbour
 from models.record.days import ONE_DAY, StationDays
 
-# A column is used if this fraction of the training rows has it, and this many values differ from the most frequent.
-USED_SHARE, MIN_VARIED = 0.3, 20
+# A column is used if this fraction of the training rows has it, and this many values differ from the most frequent. A
+# further column must also be known on this fraction of the last year: one that has ended tells nothing of the future.
+USED_SHARE, MIN_VARIED, LAST_ROWS = 0.3, 20, 365
 
 SEASON_WAVES = 2
 
-# Features of a day, F: one per measured column, used or not, and the season.
-N_FEATURES = len(MEASURED) + 2 * SEASON_WAVES
+# The first features of a day: one per measured column, used or not, and the season. Those of further columns follow.
+N_FIRST = len(MEASURED) + 2 * SEASON_WAVES
+
+# Groups of further columns, of which all may be missing at once; as ``without`` in `Features.windows`.
+OWN, NEIGHBOURS = "further", "neighbours"
+GROUPS = (OWN, NEIGHBOURS)
 
 # Upper limit of the persistence.
 MAX_PERSISTENCE = 0.98
@@ -41,30 +49,117 @@ class FittedColumn:
 class Features:
     """The transformation of station-days into features, fitted to the training rows."""
 
-    columns: tuple[str, ...]  # measured columns in use, tmax first
+    measured: tuple[str, ...]  # measured columns in use, tmax first
     fitted: tuple[FittedColumn, ...]  # one per measured column, used or not
     seen: Array  # (n,) int, days of the year in the training rows
+    further: FurtherFeatures  # of the further columns in use
+    relations: Relations  # of the neighbours in use
+    ignored: tuple[str, ...]  # further columns of the station's record that too few training rows have, or no longer
 
     @classmethod
     def fit(cls, days: StationDays, rows: Array, columns: tuple[str, ...] | None = None) -> "Features":
-        """Fit to the training ``rows`` of ``days``; select the ``columns`` unless given."""
+        """Fit to the training ``rows`` of ``days``; select the ``columns``, measured and further, unless given."""
         dates, values = days.dates[rows], days.values[rows]
         normal = Climatology.fit(dates, values[:, TMAX])
         anomaly = normal.anomaly(dates, values[:, TMAX])
         persistence = _slope(anomaly, normal.anomaly(dates + ONE_DAY, days.next_tmax[rows]))
         fitted = [FittedColumn(normal, float(np.clip(persistence, 0.0, MAX_PERSISTENCE)))]
         fitted += [_fit_column(column, dates, values[:, i], anomaly) for i, column in enumerate(MEASURED) if i != TMAX]
-        used = _used_columns(values) if columns is None else columns
-        return cls(used, tuple(fitted), np.unique(day_of_year(dates)))
+        if columns is None:
+            used = [n for n in (*COLUMNS, *_in_order(days.further)) if _is_used(n, days.column(n)[rows])]
+            # Of a neighbour, tmax at least: it tells whether the neighbour has moved.
+            columns = tuple(n for n in used if not (other := neighbour_of(n)) or of_neighbour(other, "tmax") in used)
+        further = [FurtherColumn.fit(n, dates, days.column(n)[rows]) for n in columns if n not in COLUMNS]
+        measured = tuple(name for name in columns if name in COLUMNS)
+        ignored = tuple(n for n in _in_order(days.further) if not (n in columns or neighbour_of(n)))
+        seen, of_further = np.unique(day_of_year(dates)), FurtherFeatures(tuple(further))
+        found = cls(measured, tuple(fitted), seen, of_further, Relations(np.zeros(0), np.zeros(0)), ignored)
+        if not of_further.neighbours:
+            return found
+        return replace(found, relations=Relations.fit(found._difference(days, of_further(days))[rows]))
+
+    def _difference(self, days: StationDays, further: Array) -> Array:
+        """Return the differences (N, neighbours) of the neighbours' tmax anomalies from the station's own."""
+        own = self.normal.anomaly(days.dates, days.tmax)
+        return np.asarray(further[:, self.further.tmax_of_neighbours] - own[:, None])
+
+    def moved(self, days: StationDays, rows: Array, first: Array, length: int) -> Array:
+        """Return which neighbours (n, neighbours) have moved, by up to ``length`` days from ``first`` to ``rows``."""
+        index = rows[:, None] + np.arange(1 - length, 1)
+        difference = self._difference(days, self.further(days))[np.maximum(index, 0)]
+        return self.relations.moved(np.where((index >= first[:, None])[:, :, None], difference, np.nan))
+
+    def further_windows(self, days: StationDays, rows: Array, known: Array) -> Array:
+        """Return windows (B, T, F) of further features, ``nan`` where missing; neighbours that moved are missing.
+
+        Parameters
+        ----------
+        rows : (B, T), the days of each window
+        known : (B, T) bool, false for the days that count as missing
+        """
+        index, of_days, changes = np.maximum(rows, 0), self.further(days), self.further.is_change
+        windows = np.where(known[:, :, None], of_days[index], np.nan)
+        # A change since a day that is unknown, or before the window, is unknown.
+        since_known = np.concatenate([np.zeros((len(known), 1), bool), known[:, :-1]], axis=1)
+        windows[:, :, changes] = np.where(since_known[:, :, None], windows[:, :, changes], np.nan)
+        if self.further.neighbours:
+            difference = np.where(known[:, :, None], self._difference(days, of_days)[index], np.nan)
+            for window, neighbour in np.argwhere(self.relations.moved(difference)):
+                windows[window, :, self.further.of_neighbours[neighbour]] = np.nan
+        return windows
+
+    def notes(self, days: StationDays) -> Iterator[str]:
+        """Yield what is missing of the further columns, and which neighbours have moved, a sentence each."""
+        if not self.further.columns:
+            return
+        table = np.isnan(self.further.values(days))
+        missing = {name: of for name, of in zip(self.further.names, table, strict=True) if of.any()}
+        absent = [name for name, of in missing.items() if of.all()]
+        present = {neighbour_of(name) for name in self.further.names if name not in absent}
+        whole = [name for name in self.further.neighbours if name not in present]
+        if own := [name for name in absent if neighbour_of(name) not in whole]:
+            yield f"without {', '.join(own)}"
+        if whole:
+            yield f"without the {'neighbours' if len(whole) > 1 else 'neighbour'} {', '.join(whole)}"
+        for name, of in missing.items():
+            if not of.all():
+                yield f"missing {name}: {of.sum()} of {len(days)} days, the last on {days.dates[of][-1]}"
+        if self.further.neighbours:
+            for k in np.flatnonzero(self.moved(days, np.array([len(days) - 1]), np.zeros(1, int), len(days))[0]):
+                name = self.further.neighbours[k]
+                yield f"without the neighbour {name}: its tmax no longer stands to the station's own as in training"
 
     def check(self) -> None:
         """Raise ValueError where the features do not match the table of columns or the calendar."""
         anomalies = [column.transform == "anomaly" for column in MEASURED]
-        known = self.columns[:1] == COLUMNS[:1] and {*self.columns} <= {*COLUMNS}
+        known = self.measured[:1] == COLUMNS[:1] and {*self.measured} <= {*COLUMNS}
         if [fitted.normal is not None for fitted in self.fitted] != anomalies or not known:
             raise ValueError("the model's features do not match the table of columns")
         if self.seen.ndim != 1 or not np.isin(self.seen, DAYS_OF_YEAR).all() or not self.seen.size:
             raise ValueError("the model's days of the year are invalid")
+        self.further.check()
+        relations = np.stack([self.relations.usual, self.relations.deviation])
+        if relations.shape != (2, len(self.further.neighbours)) or relations.dtype.kind != "f":
+            raise ValueError("the model's relations do not match its neighbours")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in use, measured first."""
+        return self.measured + self.further.names
+
+    @cached_property
+    def groups(self) -> dict[str, Array]:
+        """The features (n,) of each group of further columns in use."""
+        of_neighbour = self.further.of_neighbours.any(axis=0)
+        found = {OWN: np.flatnonzero(~of_neighbour), NEIGHBOURS: np.flatnonzero(of_neighbour)}
+        return {group: N_FIRST + features for group, features in found.items() if len(features)}
+
+    def names_of(self, group: str) -> list[str]:
+        """Return the further columns in use of a group."""
+        return [name for name in self.further.names if bool(neighbour_of(name)) == (group == NEIGHBOURS)]
+
+    def __len__(self) -> int:
+        return N_FIRST + len(self.further)
 
     @property
     def normal(self) -> Climatology:
@@ -99,14 +194,14 @@ class Features:
         Parameters
         ----------
         first : (B,), rows before which all values count as missing
-        without : a column, and how many of its latest values to treat as missing (of tmax, without the very latest,
-            which every forecast needs)
+        without : a measured column or a group of `GROUPS`, and how many of its latest values to treat as missing (of
+            tmax, without the very latest, which every forecast needs)
         """
         rows, dates = ends[:, None] + np.arange(1 - length, 1), days.dates
         before, index = rows < first[:, None], np.maximum(rows, 0)
         parts: list[Array] = []
         for i, column in enumerate(MEASURED):
-            if column.name not in self.columns:
+            if column.name not in self.measured:
                 parts.append(np.zeros(rows.shape))
                 continue
             feature = self.fitted[i].feature(dates, days.values[:, i])
@@ -116,7 +211,14 @@ class Features:
                 window[:, max(0, last - without[1]) : last] = np.nan
             parts.append(_filled(column, window, self.fitted[i].fill, parts))
         valid = day_of_year(days.first + (np.arange(1 - length, len(days)) + 1) * ONE_DAY)
-        return np.concatenate([np.stack(parts, axis=2), self._season[valid[rows + length - 1]]], axis=2)
+        found = [np.stack(parts, axis=2), self._season[valid[rows + length - 1]]]
+        if self.further.columns:
+            further = self.further_windows(days, rows, ~before)
+            further[np.isnan(further)] = 0.0
+            found.append(further)
+            if without[0] in self.groups:
+                found[-1][:, max(0, length - without[1]) :, self.groups[without[0]] - N_FIRST] = 0.0
+        return np.concatenate(found, axis=2)
 
     def first_guess(self, days: StationDays) -> tuple[Array, Array]:
         """Return the first guess of the next day's tmax and the spread around its normal, (N,) degC each.
@@ -159,16 +261,19 @@ def bridged(anomalies: Array, persistence: float) -> Array:
     return filled
 
 
-def _used_columns(values: Array) -> tuple[str, ...]:
-    """Return tmax and the columns with enough values, and enough variation, in the training rows (n, columns)."""
-    used = [COLUMNS[TMAX]]
-    for index, column in enumerate(COLUMNS):
-        observed = values[~np.isnan(values[:, index]), index]
-        _, counts = np.unique(observed, return_counts=True)
-        varied = counts.sum() - counts.max(initial=0) >= MIN_VARIED
-        if index != TMAX and len(observed) >= USED_SHARE * len(values) and varied:
-            used.append(column)
-    return tuple(used)
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return the further columns that are no forecasts, the station's own first, in an order that no file changes."""
+    own = [name for name in names if not (is_guidance(name) or is_spread(name))]
+    return sorted(own, key=lambda name: (neighbour_of(name), name))
+
+
+def _is_used(name: str, values: Array) -> bool:
+    """Whether a column has enough values, and enough variation, in the training rows (n,); tmax always."""
+    observed = ~np.isnan(values)
+    _, counts = np.unique(values[observed], return_counts=True)
+    varied = counts.sum() - counts.max(initial=0) >= MIN_VARIED
+    shares = [observed.mean()] if name in COLUMNS else [observed.mean(), observed[-LAST_ROWS:].mean()]
+    return name == COLUMNS[TMAX] or bool(varied and min(shares) >= USED_SHARE)
 
 
 def _fit_column(column: Column, dates: Array, values: Array, tmax_anomaly: Array) -> FittedColumn:

@@ -1,12 +1,12 @@
 """The networks of a forecast: training sets, training plans, parameter names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from models.forecast.features import Features
+from models.forecast.features import GROUPS, N_FIRST, NEIGHBOURS, OWN, Features
 from models.nn import (
     Adam,
     Array,
@@ -19,15 +19,24 @@ from models.nn import (
     logistic_crps,
     train,
 )
-from models.recipe import Recipe
+from models.recipe import GuidanceRecipe, Recipe
 from models.record.days import StationDays
 from models.record.sequence import first_rows
 
 # Outputs of a network: the location and the log scale of the next tmax.
 N_OUTPUTS = 2
 
+FIRST_LAYER = "layer0.W"  # the weights of the inputs
+
 # Fraction of the training steps in which the learning rate rises.
 WARMUP_SHARE = 0.1
+
+# Fractions of the training windows, drawn anew in each minibatch, in which all further columns are hidden, those of the
+# neighbours alone, and those of the station itself alone.
+HIDE_ALL, HIDE_NEIGHBOURS, HIDE_OWN = 0.2, 0.2, 0.05
+
+# A training from the first weights; its continuation on all days; the continuation of a champion on new days.
+Stage: TypeAlias = Literal["cold", "refit", "warm"]
 
 # Called after each epoch of each network.
 OnEpoch: TypeAlias = Callable[[Epoch], None] | None
@@ -41,19 +50,68 @@ class Scaler(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """Training set of the station's own networks, and the features and scaler fitted to it."""
+class InitialWeights:
+    """The weights from which networks begin."""
 
-    features: Features
-    scaler: Scaler
+    members: Sequence[Parameters]  # one for each network
+    kinds: tuple[str, ...]  # of the inputs after the first, see `models.forecast.further.FurtherFeatures.kinds`
+
+    def of(self, member: int, kinds: tuple[str, ...]) -> Parameters:
+        """Return the parameters of a network with other inputs, of ``kinds``.
+
+        Inputs of a kind that the weights know begin with its weights, shared out among them where there are several
+        (pressure at 9 h and at 15 h); all others begin at zero.
+        """
+        weights = self.members[member]
+        if kinds == self.kinds:
+            return weights
+        first = weights[FIRST_LAYER]
+        known = dict(zip(self.kinds, first[N_FIRST:], strict=True))
+        rows = [known.get(kind, np.zeros_like(first[0])) / kinds.count(kind) for kind in kinds]
+        return weights | {FIRST_LAYER: np.stack([*first[:N_FIRST], *rows])}
+
+
+@dataclass(frozen=True, eq=False)
+class Hiding:
+    """Hides further columns from some windows of a minibatch, so that the networks learn to do without them.
+
+    Reference: Neverova, Wolf, Taylor and Nebout (2016), ModDrop: adaptive multi-modal gesture recognition.
+    """
+
+    groups: Mapping[str, Array]  # see `models.forecast.features.Features.groups`
+    missing: Array  # (F,), the scaled features of missing values
+
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        """Change scaled windows (B, T, F) in place, and return them."""
+        drawn = rng.random(len(x))
+        until = np.cumsum((HIDE_ALL, HIDE_NEIGHBOURS, HIDE_OWN))
+        both = len(self.groups) == len(GROUPS)
+        hidden = {
+            NEIGHBOURS: drawn < (until[1] if both else until[0]),
+            OWN: (drawn < until[0]) | (both & (drawn >= until[1]) & (drawn < until[2])),
+        }
+        for group, features in self.groups.items():
+            x[np.ix_(hidden[group], np.arange(x.shape[1]), features)] = self.missing[features]
+        return x
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Training set of the station's own networks."""
+
     x: Array  # (n, T, F) float32, scaled windows
     target: Array  # (n, 1) float32, the next day's tmax minus the first guess, in spreads
+    kinds: tuple[str, ...]  # of the features after the first, see `models.forecast.further.FurtherFeatures.kinds`
+    hiding: Hiding | None  # what hides further columns in training; None where there are none
 
     @classmethod
     def of(
         cls, days: StationDays, rows: Array, recipe: Recipe, columns: tuple[str, ...] | None = None
-    ) -> "TrainingSet":
-        """Build the training set of ascending ``rows``; days beyond the one after the last row are not used."""
+    ) -> "tuple[TrainingSet, Features, Scaler]":
+        """Build the training set of ascending ``rows``, and the features and the scaler that are fitted to it.
+
+        Days beyond the one after the last row are not used.
+        """
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # only for training: the import is slow
 
         known = days.part(0, int(rows[-1]) + 2)
@@ -62,7 +120,23 @@ class TrainingSet:
         scaler = StandardScaler().fit(raw[:, -1])
         guess, spread = features.first_guess(known)
         target = ((known.next_tmax - guess) / spread)[rows, None].astype(np.float32)
-        return cls(features, scaler, scaled(raw, scaler), target)
+        missing = scaled(np.zeros(len(features)), scaler)
+        hiding = Hiding(features.groups, missing) if features.groups else None
+        return cls(scaled(raw, scaler), target, features.further.kinds, hiding), features, scaler
+
+    @classmethod
+    def joined(cls, sets: "Sequence[TrainingSet]") -> "TrainingSet":
+        """Join the sets of several stations; a station that lacks a kind of feature misses it on all days."""
+        kinds = tuple(sorted({kind for one in sets for kind in one.kinds}))
+        x = np.zeros((sum(len(one.x) for one in sets), sets[0].x.shape[1], N_FIRST + len(kinds)), np.float32)
+        parts = np.split(x, np.cumsum([len(one.x) for one in sets])[:-1])
+        for one, part in zip(sets, parts, strict=True):
+            part[..., :N_FIRST] = one.x[..., :N_FIRST]
+            for i, kind in enumerate(one.kinds):  # the mean of several of a kind
+                part[..., N_FIRST + kinds.index(kind)] += one.x[..., N_FIRST + i] / one.kinds.count(kind)
+        groups = {OWN: N_FIRST + np.arange(len(kinds))} if kinds else {}
+        hiding = Hiding(groups, np.zeros(x.shape[2])) if groups else None
+        return cls(x, np.concatenate([one.target for one in sets]), kinds, hiding)
 
 
 def scaled(windows: Array, scaler: Scaler) -> Array:
@@ -75,37 +149,41 @@ def station_network(recipe: Recipe, n_features: int) -> RecurrentNetwork:
     return RecurrentNetwork(recipe.cell, n_features, recipe.hidden, recipe.layers, N_OUTPUTS)
 
 
-def training_plan(recipe: Recipe, epochs: int, batch_size: int, learning_rate: float) -> TrainingPlan:
+def training_plan(
+    recipe: Recipe | GuidanceRecipe, clip_norm: float, epochs: int, learning_rate: float, hiding: Hiding | None = None
+) -> TrainingPlan:
     """Return the training plan of networks that output location and log scale."""
     optimizer, schedule = Adam(weight_decay=recipe.weight_decay), Warmup(WARMUP_SHARE, Cosine())
-    return TrainingPlan(epochs, batch_size, learning_rate, optimizer, schedule, logistic_crps, recipe.clip_norm)
+    return TrainingPlan(
+        epochs, recipe.batch_size, learning_rate, optimizer, schedule, logistic_crps, clip_norm, augment=hiding
+    )
 
 
 def train_members(
-    x: Array,
-    target: Array,
+    training_set: TrainingSet,
     recipe: Recipe,
     seed: int = 0,
     on_epoch: OnEpoch = None,
-    initial_weights: Sequence[Parameters] = (),
-    warm: bool = False,
+    initial: InitialWeights | None = None,
+    stage: Stage = "cold",
 ) -> Parameters:
-    """Train the recipe's networks on a `TrainingSet`; return the parameters of all members, "member0.layer0.W", ...
+    """Train the recipe's networks from ``initial`` weights, or random ones.
 
-    Parameters
-    ----------
-    initial_weights : one per member; random if empty
-    warm : whether they are a trained model's, to be continued in fewer and smaller steps
+    Returns the parameters of all members, "member0.layer0.W", ...
     """
+    x, target, kinds = training_set.x, training_set.target, training_set.kinds
     network = station_network(recipe, x.shape[2])
-    epochs = recipe.warm_epochs if warm else recipe.epochs
-    learning_rate = recipe.warm_learning_rate if warm else recipe.learning_rate
-    plan = training_plan(recipe, epochs, recipe.batch_size, learning_rate)
+    epochs, learning_rate = {
+        "cold": (recipe.epochs, recipe.learning_rate),
+        "refit": (recipe.refit_epochs, recipe.refit_learning_rate),
+        "warm": (recipe.warm_epochs, recipe.warm_learning_rate),
+    }[stage]
+    plan = training_plan(recipe, recipe.clip_norm, epochs, learning_rate, training_set.hiding)
     weights = Parameters()
     for member in range(recipe.members):
         rng = np.random.default_rng([seed, member])
-        initial = initial_weights[member] if initial_weights else network.init(rng)
-        trained, _ = train(network, initial, (x, target), None, plan, rng, on_epoch)
+        weights_of = initial.of(member, kinds) if initial else network.init(rng)
+        trained, _ = train(network, weights_of, (x, target), None, plan, rng, on_epoch)
         weights |= {f"member{member}.{name}": value for name, value in trained.items()}
     return weights
 

@@ -18,7 +18,7 @@ from models.forecast.networks import Scaler
 from models.forecast.station import StationForecaster
 
 # Incremented whenever an earlier version of this file could not read the state.
-FORMAT = 5
+FORMAT = 6
 
 MALFORMED = (KeyError, TypeError, AttributeError, IndexError, msgspec.ValidationError)
 

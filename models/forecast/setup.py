@@ -1,11 +1,9 @@
 """The settings of a training run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.forecast.guidance.shared import SharedCorrector
-from models.forecast.networks import OnEpoch
-from models.nn import Parameters
+from models.forecast.networks import InitialWeights, OnEpoch, Stage
 from models.recipe import Recipe
 
 
@@ -15,7 +13,8 @@ class Setup:
 
     recipe: Recipe
     seed: int = 0  # of every random draw
-    initial_weights: Sequence[Parameters] = ()  # of the station's own networks, one per member; random if empty
-    warm: bool = False  # whether they are the champion's, to be continued in fewer and smaller steps
+    initial: InitialWeights | None = None  # of the station's own networks; random if None
+    stage: Stage = "cold"  # which of the recipe's epochs and learning rates apply
+    neighbours: tuple[str, ...] = ()  # stations whose columns the model may look at
     shared: SharedCorrector | None = None  # whose training the station's correctors may continue
     on_epoch: OnEpoch = None

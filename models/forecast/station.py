@@ -8,7 +8,7 @@ import numpy as np
 
 from models.forecast.calibration import LOGISTIC, Calibration, SeasonalErrors
 from models.forecast.distribution import Distribution, Forecast, missing_values
-from models.forecast.features import N_FEATURES, Features
+from models.forecast.features import GROUPS, NEIGHBOURS, Features
 from models.forecast.networks import (
     Scaler,
     TrainingSet,
@@ -18,12 +18,16 @@ from models.forecast.networks import (
     station_network,
     train_members,
 )
+from models.forecast.running import running_error, running_factor
 from models.forecast.setup import Setup
 from models.nn import Array, Parameters, RecurrentNetwork, predict_rows
 from models.recipe import Recipe
-from models.record.columns import COLUMNS, TMAX
+from models.record.columns import COLUMNS, TMAX, neighbour_of, own_name
 from models.record.days import ONE_DAY, StationDays
 from models.record.sequence import first_rows, sequence
+
+# What may be missing: each of the measured columns, and each group of further columns.
+SOURCES = (*COLUMNS, *GROUPS)
 
 # A missing value counts less by this factor for each day of its age.
 MISSING_DECAY = 0.7
@@ -34,8 +38,8 @@ MIN_WIDENING = 0.05
 # Prior weight, in days, of keeping the whole correction of the networks.
 CORRECTION_PRIOR_DAYS = 1000
 
-# Prior weight, in days, of no running error.
-RUNNING_ERROR_PRIOR_DAYS = 120
+# Prior weights, in days, of no running error, and of a scale that needs no correction.
+RUNNING_ERROR_PRIOR_DAYS, RUNNING_FACTOR_PRIOR_DAYS = 120.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +48,12 @@ class StationForecaster:
 
     ::
 
-        tmax of tomorrow ~ first guess + spread * (v * m + b + w * s * e)
+        tmax of tomorrow ~ first guess + spread * (v * m + b + w * f * s * e)
 
     with the first guess and the spread of `models.forecast.features.Features`, m and s the mean location and scale of
-    the networks, v the shrinkage weight, b the running error, w the widening for missing values, and e the seasonal
-    error distribution. At a time of year absent from the record the normal is unknown: the location is today's tmax.
+    the networks, v the shrinkage weight, b the running error, w the widening for missing values, f the running factor
+    of the scale, and e the seasonal error distribution. At a time of year absent from
+    the record the normal is unknown: the location is today's tmax.
     """
 
     recipe: Recipe
@@ -66,12 +71,10 @@ class StationForecaster:
 
         The ``columns`` are selected unless given.
         """
-        recipe, training_set = setup.recipe, TrainingSet.of(days, rows, setup.recipe, columns)
-        weights = train_members(
-            training_set.x, training_set.target, recipe, setup.seed, setup.on_epoch, setup.initial_weights, setup.warm
-        )
-        through = days.dates[rows[-1]] + ONE_DAY
-        return cls(recipe, training_set.features, training_set.scaler, weights, None, through)
+        recipe = setup.recipe
+        training_set, features, scaler = TrainingSet.of(days, rows, recipe, columns)
+        weights = train_members(training_set, recipe, setup.seed, setup.on_epoch, setup.initial, setup.stage)
+        return cls(recipe, features, scaler, weights, None, days.dates[rows[-1]] + ONE_DAY)
 
     def calibrated(self, days: StationDays, rows: Array) -> "StationForecaster":
         """Return the model calibrated on ``rows``, none of which may be a training row."""
@@ -85,11 +88,13 @@ class StationForecaster:
         share = ((now * target).sum() + prior) / max(float((now * now).sum()) + prior, 1e-12)
         weight = float(np.clip(share, 0.0, 1.0))
         widening = self._fit_widening(days, rows, first, target, weight, m, s)
-        # Missing values widen the scale of these rows too, and must not count twice.
-        scale = s * self._widening_factor(self._missing(days, rows, first), widening)
-        error = (target - self._location(days, rows, first, guess, spread, weight * m)) / scale
+        # Missing values widen the scale of these rows too, and must not count twice; nor must the last errors.
+        location, recent = self._location(days, rows, first, guess, spread, weight * m, s)
+        scale = s[:, -1] * self._widening_factor(self._missing(days, rows, first), widening)
+        typical = float(np.abs((target - location) / scale).mean()) or 1.0
+        error = (target - location) / (scale * running_factor(recent, s, typical, RUNNING_FACTOR_PRIOR_DAYS))
         errors = SeasonalErrors.fit(error, days.dates[rows] + ONE_DAY, LOGISTIC)
-        return replace(self, calibration=Calibration(errors, weight, widening))
+        return replace(self, calibration=Calibration(errors, weight, widening, typical))
 
     def _fit_widening(
         self, days: StationDays, rows: Array, first: Array, target: Array, weight: float, m: Array, s: Array
@@ -100,17 +105,17 @@ class StationForecaster:
         """
         typical = float(np.abs(target - weight * m[:, -1]).mean())
 
-        def widening(column: str, n: int, share: float) -> float:
-            blind, s_blind = self._outputs(days, rows, first, (column, n))
+        def widening(source: str, n: int, share: float) -> float:
+            blind, s_blind = self._outputs(days, rows, first, (source, n))
             larger = np.abs(target - weight * blind[:, -1]).mean() / typical if typical else 1.0
-            return float(max(larger, 1 + MIN_WIDENING * share) * s.mean() / s_blind.mean() - 1)
+            return float(max(larger, 1 + MIN_WIDENING * share) * s[:, -1].mean() / s_blind[:, -1].mean() - 1)
 
-        table = np.zeros((len(COLUMNS), 2))
-        for index, column in enumerate(COLUMNS):
-            if column in self.columns:
+        table = np.zeros((len(SOURCES), 2))
+        for index, source in enumerate(SOURCES):
+            if source in self.sources:
                 latest_share, all_share = self._missing_shares[:, index]
-                latest = max(0.0, widening(column, 1, latest_share))
-                table[index] = latest, max(latest, widening(column, self.recommended_days, all_share))
+                latest = max(0.0, widening(source, 1, latest_share))
+                table[index] = latest, max(latest, widening(source, self.recommended_days, all_share))
         return table
 
     def quantiles(self, days: StationDays, rows: Array) -> Array:
@@ -124,8 +129,10 @@ class StationForecaster:
         calibration = self._calibration
         guess, spread = self.features.first_guess(days)
         m, s = self._outputs(days, rows, first)
-        location = self._location(days, rows, first, guess, spread, calibration.shrinkage_weight * m)
-        scale = s * self._widening_factor(self._missing(days, rows, first), calibration.widening)
+        corrections = calibration.shrinkage_weight * m
+        location, recent = self._location(days, rows, first, guess, spread, corrections, s)
+        scale = s[:, -1] * self._widening_factor(self._missing(days, rows, first), calibration.widening)
+        scale *= running_factor(recent, s, calibration.typical_error, RUNNING_FACTOR_PRIOR_DAYS)
         errors = calibration.errors.on(days.first + (rows + 1) * ONE_DAY)
         return np.asarray(guess[rows, None] + spread[rows, None] * (location[:, None] + scale[:, None] * errors))
 
@@ -137,12 +144,13 @@ class StationForecaster:
         recent = sequence(days, self.recipe)
         quantiles = self._quantiles(recent, np.array([len(recent) - 1]), np.zeros(1, int))[0]
         distribution = Distribution(quantiles, self._calibration.errors.n)
-        return Forecast(recent.last, distribution, len(recent), missing_values(recent, self.columns))
+        filled, notes = missing_values(recent, self.columns), tuple(self.features.notes(recent))
+        return Forecast(recent.last, distribution, len(recent), filled, notes)
 
     def _outputs(
         self, days: StationDays, rows: Array, first: Array, without: tuple[str, int] = ("", 0)
     ) -> tuple[Array, Array]:
-        """Return the networks' mean locations on every day of the windows (n, T), and mean scales on the last (n,).
+        """Return the networks' mean locations and mean scales on every day of the windows, (n, T) each.
 
         A window begins with the ``first`` row (n,) of its sequence, but is at least as long as in training. For
         ``without``, see `Features.windows`.
@@ -150,56 +158,69 @@ class StationForecaster:
         longest = self.recommended_days
         network = self._network_of_every_day
         lengths = np.clip(rows - first + 1, self.recipe.window, longest)
-        m, s = np.zeros((len(rows), longest)), np.empty(len(rows))
+        m, s = np.zeros((len(rows), longest)), np.ones((len(rows), longest))
         for length in sorted(set(lengths.tolist())):
             alike = lengths == length
             windows = self.features.windows(days, rows[alike], first[alike], length, without)
             x = scaled(windows, self.scaler)
             outputs = np.stack([predict_rows(network, member, x) for member in self.members])
             m[alike, longest - length :] = outputs[..., 0].mean(axis=0)
-            s[alike] = np.exp(outputs[:, :, -1, 1]).mean(axis=0)
+            s[alike, longest - length :] = np.exp(outputs[..., 1]).mean(axis=0)
         return m, s
 
     def _location(
-        self, days: StationDays, rows: Array, first: Array, guess: Array, spread: Array, corrections: Array
-    ) -> Array:
-        """Return the location of the forecasts (n,), in spreads from the first guess.
+        self,
+        days: StationDays,
+        rows: Array,
+        first: Array,
+        guess: Array,
+        spread: Array,
+        corrections: Array,
+        scales: Array,
+    ) -> tuple[Array, Array]:
+        """Return the location of the forecasts (n,), in spreads from the first guess, and the last errors (n, T).
 
-        The ``corrections`` (n, T) are the networks' locations times the shrinkage weight.
+        The ``corrections`` (n, T) are the networks' locations times the shrinkage weight; the last errors are those of
+        the forecasts from the days before each row, ``nan`` where there was none, less the running error.
         """
-        location = corrections[:, -1] + self._running_error((days.next_tmax - guess) / spread, rows, first, corrections)
+        errors = self._last_errors((days.next_tmax - guess) / spread, rows, first, corrections)
+        running = running_error(errors, scales, 1.0, RUNNING_ERROR_PRIOR_DAYS)
+        location = corrections[:, -1] + running
         like_today = ((days.tmax - guess) / spread)[rows]
         unseen = self.features.unseen(days.first + (rows + 1) * ONE_DAY)
-        return np.asarray(location + unseen * (like_today - location))
+        return location + unseen * (like_today - location), errors - running[:, None]
 
-    def _running_error(self, targets: Array, rows: Array, first: Array, corrections: Array) -> Array:
-        """Return the mean error (n,), in spreads, of the forecasts from the days before each row.
+    def _last_errors(self, targets: Array, rows: Array, first: Array, corrections: Array) -> Array:
+        """Return the errors (n, T), in spreads, of the forecasts from the days before each row; ``nan`` where none.
 
-        It is shrunk by `RUNNING_ERROR_PRIOR_DAYS`. The ``targets`` (N,) are the errors of the first guess, the
-        ``corrections`` (n, T) their forecasts on each day of the windows.
+        The ``targets`` (N,) are the errors of the first guess, the ``corrections`` (n, T) their forecasts.
         """
-        memory = self.recipe.memory
-        if not memory:
-            return np.zeros(len(rows))
-        before = rows[:, None] + np.arange(-memory, 0)
+        T, memory = corrections.shape[1], self.recipe.memory
+        before = rows[:, None] + np.arange(1 - T, 1)
         known = before >= (first + self.recipe.min_days - 1)[:, None]
-        error = np.where(known, targets[np.maximum(before, 0)] - corrections[:, -1 - memory : -1], np.nan)
-        observed = ~np.isnan(error)
-        total = np.where(observed, error, 0.0).sum(axis=1)
-        return np.asarray(total / (observed.sum(axis=1) + RUNNING_ERROR_PRIOR_DAYS))
+        known[:, T - 1] = False
+        known[:, : max(0, T - 1 - memory)] = False
+        return np.where(known, targets[np.maximum(before, 0)] - corrections, np.nan)
 
     def _missing(self, days: StationDays, rows: Array, first: Array) -> Array:
-        """Return the missing fraction (n, columns) of each column in the windows, weighted by `MISSING_DECAY`."""
-        missing = np.isnan(days.values)
+        """Return the missing fraction (n, sources) of each source in the windows, weighted by `MISSING_DECAY`."""
+        share = np.zeros((len(days), len(SOURCES)))
+        share[:, : len(COLUMNS)] = np.isnan(days.values)
+        if self.features.further.columns:
+            share[:, len(COLUMNS) :] = np.isnan(self.features.further.values(days)).T @ self._group_weights
         index = rows[:, None] - np.arange(self.recipe.window)
-        absent = np.where((index < first[:, None])[:, :, None], True, missing[np.maximum(index, 0)])
-        return np.asarray(np.einsum("btc,t->bc", absent, self._lag_weights))
+        absent = np.where((index < first[:, None])[:, :, None], 1.0, share[np.maximum(index, 0)])
+        missing = np.asarray(np.einsum("btc,t->bc", absent, self._lag_weights))
+        if neighbours := self.features.further.neighbours:
+            moved = self.features.moved(days, rows, first, self.recommended_days).sum(axis=1) / len(neighbours)
+            missing[:, SOURCES.index(NEIGHBOURS)] = np.minimum(missing[:, SOURCES.index(NEIGHBOURS)] + moved, 1.0)
+        return missing
 
     def _widening_factor(self, missing: Array, widening: Array) -> Array:
-        """Return the factor (n,) on the scale at ``missing`` fractions (n, columns), see `Calibration.widening`."""
+        """Return the factor (n,) on the scale at ``missing`` fractions (n, sources), see `Calibration.widening`."""
         factor = np.ones(len(missing))
         if missing.any():
-            for index in range(len(COLUMNS)):
+            for index in range(len(SOURCES)):
                 known = [0.0, *self._missing_shares[:, index]], [0.0, *widening[index]]
                 factor += np.interp(missing[:, index], *known)
         return factor
@@ -210,22 +231,37 @@ class StationForecaster:
         return np.asarray(weights / weights.sum())
 
     @cached_property
+    def _group_weights(self) -> Array:
+        """(further columns, groups), the weight of each column in the missing fraction of its group."""
+        groups = np.array(
+            [[name in self.features.names_of(group) for group in GROUPS] for name in self.features.further.names]
+        )
+        return np.asarray(groups / np.maximum(groups.sum(axis=0), 1))
+
+    @cached_property
     def _missing_shares(self) -> Array:
-        """(2, columns): the missing fraction of each column if its latest value is missing, and if all are."""
+        """(2, sources): the missing fraction of each source if its latest value is missing, and if all are."""
         last, before = self._lag_weights[:2]
-        shares = np.array([[last, 1.0]] * len(COLUMNS)).T
+        shares = np.array([[last, 1.0]] * len(SOURCES)).T
         shares[:, TMAX] = before, 1 - last  # the latest tmax is never missing
         return shares
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The measured columns in use."""
-        return self.features.columns
+        """The station's own columns in use."""
+        return tuple(name for name in self.features.columns if not neighbour_of(name))
 
-    @property
-    def predictors(self) -> tuple[str, ...]:
-        """Empty: no predictors are used."""
-        return ()
+    @cached_property
+    def neighbours(self) -> dict[str, tuple[str, ...]]:
+        """Neighbour -> its columns in use."""
+        names = self.features.names_of(NEIGHBOURS)
+        stations = dict.fromkeys(map(neighbour_of, names))
+        return {station: tuple(own_name(n) for n in names if neighbour_of(n) == station) for station in stations}
+
+    @cached_property
+    def sources(self) -> set[str]:
+        """The `SOURCES` in use."""
+        return {*self.features.measured, *self.features.groups}
 
     @property
     def recommended_days(self) -> int:
@@ -245,7 +281,7 @@ class StationForecaster:
 
     @cached_property
     def _network_of_every_day(self) -> RecurrentNetwork:
-        return replace(station_network(self.recipe, N_FEATURES), output="every")
+        return replace(station_network(self.recipe, len(self.features)), output="every")
 
     @cached_property
     def members(self) -> Sequence[Parameters]:
@@ -255,10 +291,10 @@ class StationForecaster:
     def check(self) -> None:
         """Raise ValueError where the parts of the model are inconsistent."""
         self.features.check()
-        check_shapes(station_network(self.recipe, N_FEATURES), self.members, self.recipe.members)
+        check_shapes(station_network(self.recipe, len(self.features)), self.members, self.recipe.members)
         if len(self.weights) != sum(map(len, self.members)):
             raise ValueError("the model's weights do not match its recipe")
-        if not self.scaler.mean_.shape == self.scaler.scale_.shape == (N_FEATURES,):
+        if not self.scaler.mean_.shape == self.scaler.scale_.shape == (len(self.features),):
             raise ValueError("the model's scaler does not match its features")
-        if self._calibration.widening.shape != (len(COLUMNS), 2):
+        if self._calibration.widening.shape != (len(SOURCES), 2):
             raise ValueError("the model's calibration does not match the table of columns")

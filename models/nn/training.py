@@ -32,6 +32,8 @@ class TrainingPlan:
     # Epochs without a smaller validation loss before training stops; None for no early stopping.
     patience: int | None = None
     shuffle: bool = True
+    # Changes the inputs of each minibatch, its own copy (B, T, F), before the step; None to leave them.
+    augment: Callable[[Array, np.random.Generator], Array] | None = None
 
 
 class Epoch(NamedTuple):
@@ -82,7 +84,8 @@ def train(
         batches = list(minibatches(len(x), plan.batch_size, rng if plan.shuffle else None))
         for i, rows in enumerate(batches):
             done = (number - 1 + i / len(batches)) / plan.epochs
-            loss, packed, memory = training_step(network, packing, packed, memory, (x[rows], y[rows]), plan, done, rng)
+            inputs = plan.augment(x[rows], rng) if plan.augment else x[rows]
+            loss, packed, memory = training_step(network, packing, packed, memory, (inputs, y[rows]), plan, done, rng)
             losses.append(loss)
         params = packing.unpack(packed)
         training_loss = float(np.mean(losses))

@@ -1,11 +1,12 @@
 """The table of columns: the quantities of a station-day, with their units and limits.
 
-A *measured* column is an observation on the row's date; `MEASURED` has one row for each quantity. A *predictor* is a
-next-day covariate: known on the row's date, about the next day.
+Each column is known on the row's date. tmax, tmin and rain, `MEASURED`, come first; the *further* columns are
 
-- ``guidance`` and ``guidance_<name>`` are external forecasts of the next day's tmax;
-- ``guidance_spread`` and ``guidance_<name>_spread`` are standard deviations of ensemble members;
-- any other name is a further predictor, used only where a recipe names it.
+- what else the station measured (`FURTHER`), of the day (``pressure``) or at an hour of it (``pressure_9``);
+- external forecasts of the next day's tmax, ``guidance`` and ``guidance_<name>``, and the standard deviations of
+  ensemble members, ``guidance_spread`` and ``guidance_<name>_spread``;
+- any other numbers, where a recipe names them;
+- columns of other stations: ``hannover/tmax`` is tmax of the neighbour ``hannover``.
 
 The program works in metric units. Values are converted once, on input.
 """
@@ -13,6 +14,7 @@ The program works in metric units. Values are converted once, on input.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import numpy as np
@@ -53,14 +55,19 @@ class Column:
     name: str
     dimension: Dimension
     limits: tuple[float, float] = (-np.inf, np.inf)  # lowest and highest possible value, metric
-    # from value to feature: standardised seasonal anomaly, or log(1 + value)
-    transform: Literal["anomaly", "log1p"] = "anomaly"
+    # from value to feature: standardised seasonal anomaly, log(1 + value), or the anomalies of sine and cosine
+    transform: Literal["anomaly", "log1p", "direction"] = "anomaly"
     # fill of a missing feature: first-order autoregression between observed days, regression on the tmax anomaly, mean
-    fill: Literal["autoregression", "regression", "mean"] = "regression"
+    fill: Literal["autoregression", "regression", "mean"] = "mean"
+    changes: bool = False  # whether the change since the day before is a feature, too
 
     def unit(self, units: Units) -> str:
         """Return the unit of the column; empty if unitless."""
         return self.dimension.metric if units == "metric" else self.dimension.us
+
+    def possible(self, values: Array) -> Array:
+        """Return which metric values are within the limits (n,); missing ones are not."""
+        return (values >= self.limits[0]) & (values <= self.limits[1])
 
     def to_metric(self, values: Any, units: Units) -> Any:
         """Convert values from ``units`` to metric."""
@@ -79,20 +86,19 @@ MEASURED = (
 )
 COLUMNS = tuple(column.name for column in MEASURED)
 
-# Further quantities that a record may hold, of the day or at an hour of it (pressure_9). They are read with their
-# units; no model uses them yet. Wind directions say whence the wind blows.
+# Further quantities, of the day or at an hour of it. Wind directions say whence the wind blows.
 FURTHER = (
-    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES),
-    Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES),
-    Column("dew_point", TEMPERATURE, (-100.0, 45.0)),
-    Column("humidity", PERCENT, (0.0, 105.0)),
-    Column("vapour_pressure", PRESSURE, (0.0, 90.0)),
-    Column("pressure", PRESSURE, (450.0, 1090.0)),  # at sea level, unless the source calls it just pressure
-    Column("station_pressure", PRESSURE, (450.0, 1090.0)),
+    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True),
+    Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True),
+    Column("dew_point", TEMPERATURE, (-100.0, 45.0), changes=True),
+    Column("humidity", PERCENT, (0.0, 105.0), changes=True),
+    Column("vapour_pressure", PRESSURE, (0.0, 90.0), changes=True),
+    Column("pressure", PRESSURE, (450.0, 1090.0), changes=True),  # at sea level, unless the source calls it pressure
+    Column("station_pressure", PRESSURE, (450.0, 1090.0), changes=True),
     Column("wind_speed", SPEED, (0.0, 110.0)),
-    Column("wind_direction", DEGREES, (0.0, 360.0)),
+    Column("wind_direction", DEGREES, (0.0, 360.0), "direction"),
     Column("wind_gust", SPEED, (0.0, 120.0)),
-    Column("wind_gust_direction", DEGREES, (0.0, 360.0)),
+    Column("wind_gust_direction", DEGREES, (0.0, 360.0), "direction"),
     Column("sunshine", HOURS, (0.0, 24.0)),
     Column("radiation", RADIATION, (0.0, 1500.0)),
     Column("cloud", OKTAS, (0.0, 9.0)),
@@ -108,14 +114,17 @@ _LOWEST, _HIGHEST = np.array([column.limits for column in MEASURED]).T
 
 GUIDANCE, SPREAD = "guidance", "guidance_spread"
 
-ALL = "all"  # as the name of a predictor: every column that is not measured
+ALL = "all"  # as the name of a column: every column of the record
 
-# A further predictor with one of these words in its name is a temperature and is converted as such.
+# Separates the name of a neighbour from that of its column.
+OF_NEIGHBOUR = "/"
+
+# A column that only a recipe names, with one of these words in its name is a temperature and is converted as such.
 TEMPERATURE_WORDS = {"tmax", "tmin", "tmean", "temp", "temperature", "dewpoint", "guidance"}
 
 
-class PredictorError(ValueError):
-    """An unknown predictor, or a column that cannot be a forecast of the next day."""
+class ColumnError(ValueError):
+    """A named column that the record lacks, or one that holds the next day's tmax itself."""
 
 
 def quantity(name: str) -> Column | None:
@@ -124,16 +133,33 @@ def quantity(name: str) -> Column | None:
     return QUANTITIES.get(name) or (QUANTITIES.get(at_hour[1]) if at_hour else None)
 
 
+@cache
 def column(name: str) -> Column:
-    """Return the definition of a measured column or predictor."""
-    if name in COLUMNS:
-        return MEASURED[COLUMNS.index(name)]
+    """Return the definition of any column."""
+    name = own_name(name)
+    if found := quantity(name):
+        return found
     if is_spread(name):
         return Column(name, TEMPERATURE_DIFFERENCE, (0.0, np.inf))
     if is_guidance(name):
         return Column(name, TEMPERATURE, POSSIBLE_TEMPERATURES)
     is_temperature = not TEMPERATURE_WORDS.isdisjoint(name.split("_"))
     return Column(name, TEMPERATURE if is_temperature else UNITLESS)
+
+
+def neighbour_of(name: str) -> str:
+    """Return the station of a neighbour's column, "" for a column of the station's own."""
+    return name.rpartition(OF_NEIGHBOUR)[0]
+
+
+def of_neighbour(station: str, name: str) -> str:
+    """Return the name of a neighbour's column."""
+    return f"{station}{OF_NEIGHBOUR}{name}"
+
+
+def own_name(name: str) -> str:
+    """Return the name of a column at its own station."""
+    return name.rpartition(OF_NEIGHBOUR)[2]
 
 
 def units_of(names: Iterable[str], units: Units = "metric") -> dict[str, str]:
@@ -170,28 +196,28 @@ def is_guidance(name: str) -> bool:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return predictors in canonical order: guidance, spreads, others, each sorted by name."""
+    """Return further columns in canonical order: guidance, spreads, others, each sorted by name."""
     return tuple(sorted(names, key=lambda name: (not is_guidance(name), not is_spread(name), name)))
 
 
-def chosen_predictors(available: Iterable[str], named: Iterable[str]) -> tuple[str, ...]:
-    """Return the predictors of a record to use: guidance and spreads always, others where ``named``.
+def chosen_columns(available: Iterable[str], named: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns to read beside the quantities of the table: guidance and spreads, and those ``named``.
 
-    Raises PredictorError where a named column is not in the record.
+    Raises ColumnError where a named column is not in the record.
     """
-    predictors = {name for name in available if name not in {"date", *COLUMNS}}
+    further = {name for name in available if name not in {"date", *COLUMNS}}
     chosen = set(named)
-    if missing := sorted(chosen - predictors - {ALL}):
-        others = ", ".join(in_order(predictors)) or "none"
-        raise PredictorError(f"no column {missing[0]!r} to use as a predictor; the record has: {others}")
-    used = {name for name in predictors if name in chosen or is_guidance(name) or is_spread(name)}
-    return in_order(predictors if ALL in chosen else used)
+    if missing := sorted(chosen - further - {ALL}):
+        others = ", ".join(in_order(further)) or "none"
+        raise ColumnError(f"no column {missing[0]!r}; beside the known ones the record has: {others}")
+    used = {name for name in further if name in chosen or is_guidance(name) or is_spread(name)}
+    return in_order(further if ALL in chosen else used)
 
 
-def impossible(values: Array, predictors: Mapping[str, Array] | None = None) -> Iterator[tuple[int, str, str]]:
+def impossible(values: Array, further: Mapping[str, Array] | None = None) -> Iterator[tuple[int, str, str]]:
     """Yield (row, column, reason) of each impossible value: outside its limits, or tmin above tmax (both are listed).
 
-    ``values`` (n, columns) and ``predictors`` (name -> (n,)) are metric; ``nan`` is missing.
+    ``values`` (n, columns) and ``further`` (name -> (n,)) are metric; ``nan`` is missing.
     """
     wrong = (values < _LOWEST) | (values > _HIGHEST)
     if wrong.any():
@@ -201,7 +227,7 @@ def impossible(values: Array, predictors: Mapping[str, Array] | None = None) -> 
     for row in np.flatnonzero(values[:, TMIN] > values[:, TMAX]):
         for index in (TMAX, TMIN):
             yield int(row), COLUMNS[index], TMIN_ABOVE_TMAX
-    for name, series in (predictors or {}).items():
+    for name, series in (further or {}).items():
         low, high = column(name).limits
         for row in np.flatnonzero((series < low) | (series > high)):
             yield int(row), name, _outside(column(name))

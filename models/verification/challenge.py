@@ -14,7 +14,7 @@ from models.forecast.saved import Forecaster
 from models.forecast.setup import Setup
 from models.forecast.station import StationForecaster
 from models.nn import Array
-from models.record.columns import from_celsius, to_celsius
+from models.record.columns import from_celsius, quantity, to_celsius
 from models.record.days import ONE_DAY, StationDays
 from models.record.quality import SetAside, set_aside_suspect
 from models.record.quality.steps import Step, lasting_step
@@ -44,13 +44,14 @@ class Champion:
         return max(self.model.trained_through, self.held_out_through + ONE_DAY)
 
     def can_continue(self, days: StationDays, setup: Setup) -> bool:
-        """Whether warm retraining is possible: networks that fit the recipe, recently calibrated, and no guidance."""
+        """Whether warm retraining is possible: networks that fit the recipe and the record, recently calibrated."""
         recipe, model = setup.recipe, self.model
         return (
             recipe.retrain == "warm"
             and isinstance(model, StationForecaster)
             and model.recipe.same_calibration(recipe)
             and not len(guidance_rows(days))
+            and not any(np.isnan(days.column(name)).all() for name in model.features.columns)
             and bool(days.last - self.held_out_through <= recipe.calibration_days * ONE_DAY)
         )
 
@@ -112,7 +113,7 @@ def _judged(
         return Challenge(Verdict(False, reason))
     trial, trial_model = None, champion.model
     if warm := champion.can_continue(clean, setup):
-        setup = replace(setup, initial_weights=champion.model.station_only.members, warm=True)
+        setup = replace(setup, stage="warm")
         challenger = retrained(champion.model, clean.part(0, int(old[-1]) + 2), setup)
     else:
         trial = Trial.run(station, days.part(0, int(old[-1]) + 2), replace(setup, shared=shared_before))
@@ -152,10 +153,10 @@ def _out_of_order(days: StationDays, rows: Array, champion: Champion | None) -> 
 def _not_comparable(days: StationDays, old: Array, new: Array, champion: Champion) -> str | None:
     """Return a message if a challenger cannot be compared with the champion, else None."""
     model = champion.model
-    missing = [name for name in model.predictors if np.isnan(days.column(name)).all()]
+    missing = [n for n in model.columns if not quantity(n) and np.isnan(days.column(n)).all()]
     if missing:
         return (
-            f"the champion uses {', '.join(missing)}, which the record lacks: add --guidance or --predictors, or use "
+            f"the champion uses {', '.join(missing)}, which the record lacks: add --guidance or --columns, or use "
             "--force to promote a model without it"
         )
     if len(new) < MIN_JUDGED_DAYS:

@@ -6,12 +6,15 @@ from typing import Protocol
 import numpy as np
 
 from models.forecast.guidance.guided import GuidedForecaster
+from models.forecast.neighbours import with_only
+from models.forecast.networks import InitialWeights
 from models.forecast.saved import Forecaster
 from models.forecast.setup import Setup
 from models.forecast.station import StationForecaster
 from models.nn import Array
 from models.recipe import Recipe
-from models.record.days import StationDays, check_predictors
+from models.record.columns import neighbour_of
+from models.record.days import StationDays, check_columns
 from models.record.quality import SetAside, set_aside_suspect
 from models.record.split import Split, final_rows, guidance_rows, usable_rows
 from models.verification.baselines import Baseline, baselines
@@ -44,12 +47,22 @@ class Trial:
     def run(cls, station: str, days: StationDays, setup: Setup) -> "Trial":
         """Train on the training rows and score on the held-out rows.
 
-        Raises ValueError where the record is too short or cannot be believed, a predictor is the next day's tmax
-        itself, or predictors are named without guidance; FloatingPointError where the recipe makes the training
-        diverge.
+        Where the recipe's ``neighbours`` are "auto", train with those of the setup and without any, and keep the model
+        with the lower CRPS.
+
+        Raises ValueError where the record is too short or cannot be believed, or a column is the next day's tmax;
+        FloatingPointError where the recipe makes the training diverge.
         """
-        check_predictors(days, setup.recipe.predictors)
-        days, set_aside = set_aside_suspect(days)
+        check_columns(days)
+        clean, set_aside = set_aside_suspect(days)
+        found = cls._run(station, with_only(clean, setup.neighbours), setup, set_aside)
+        if setup.recipe.neighbours != "auto" or not found.model.neighbours:
+            return found
+        alone = cls._run(station, with_only(clean, ()), setup, set_aside)
+        return min(alone, found, key=lambda trial: trial.crps)
+
+    @classmethod
+    def _run(cls, station: str, days: StationDays, setup: Setup, set_aside: list[SetAside]) -> "Trial":
         split = Split.of(days, setup.recipe)
         station_only = StationForecaster.fit(days, split.training, setup).calibrated(days, split.calibration)
         model: Forecaster = station_only
@@ -65,19 +78,26 @@ class Trial:
         calibrated = {name: baseline.calibrated(days, split.held_out) for name, baseline in references.items()}
         return cls(setup, days, split, model, comparison, calibrated, set_aside)
 
+    @property
+    def crps(self) -> float:
+        """The CRPS of the model on the held-out days, degC."""
+        return self.comparison.scores()[self.comparison.model].crps
+
     def final(self) -> Forecaster:
         """Return the model to serve: with ``refit`` trained on all days, and calibrated by the trial."""
         return retrained(self.model, self.days, self.setup) if self.setup.recipe.refit else self.model
 
 
 def retrained(model: Forecaster, days: StationDays, setup: Setup) -> Forecaster:
-    """Retrain a model on the `final_rows` of other days, without suspect values.
+    """Continue the training of a model on the `final_rows` of other days, without suspect values.
 
     It keeps the columns and the calibration of the station's own part; the folds of a guided model calibrate it again.
     """
     rows, guidance = final_rows(days, setup.recipe)
-    station_only = StationForecaster.fit(days, rows, setup, model.columns)
-    station_only = replace(station_only, calibration=model.station_only.calibration)
+    own = model.station_only
+    initial = InitialWeights(own.members, own.features.further.kinds)
+    setup = replace(setup, initial=initial, stage="warm" if setup.stage == "warm" else "refit")
+    station_only = replace(StationForecaster.fit(days, rows, setup, own.features.columns), calibration=own.calibration)
     if isinstance(model, GuidedForecaster):
         return GuidedForecaster.fit(days, guidance, station_only, setup)
     return station_only
@@ -86,7 +106,8 @@ def retrained(model: Forecaster, days: StationDays, setup: Setup) -> Forecaster:
 def n_networks(days: StationDays, recipe: Recipe) -> int:
     """Return the number of networks trained for a trial and the final model."""
     correctors = recipe.guidance.folds * recipe.guidance.members if len(guidance_rows(days)) else 0
-    return (recipe.members + correctors) * (1 + recipe.refit)
+    trials = 2 if recipe.neighbours == "auto" and any(map(neighbour_of, days.further)) else 1
+    return (recipe.members + correctors) * (trials + recipe.refit)
 
 
 def _cross_calibrated(models: dict[str, Probabilistic], days: StationDays, rows: Array) -> dict[str, Array]:

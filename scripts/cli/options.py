@@ -21,15 +21,32 @@ READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 EMBEDDED = Path(__file__).parents[2] / "data" / "seattle.csv"  # the embedded station
 
 # What --quick changes in the recipe.
-QUICK = {"epochs": 2, "members": 1, "guidance": {"epochs": 2, "members": 1, "folds": 2}}
+QUICK = {"epochs": 2, "refit_epochs": 1, "members": 1, "guidance": {"epochs": 2, "members": 1, "folds": 2}}
 
 CELLS = get_args(get_type_hints(Recipe)["cell"])
+
+
+class Neighbours(click.ParamType[int | str]):
+    """A number of neighbours, or "auto"."""
+
+    name = "neighbours"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or "auto"."""
+        if value == "auto":
+            return "auto"
+        return click.IntRange(0, 100).convert(value, param, ctx)
+
+
 cell = click.option("--cell", type=click.Choice(CELLS), help="Recurrent cell; overrides the recipe.")
 recipe_file = click.option("--recipe", "recipe_file", type=READABLE, help="TOML file of model and training settings.")
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 quick = click.option("--quick", is_flag=True, help="Train only briefly, to check that everything works.")
-predictors = click.option(
-    "--predictors", multiple=True, metavar="NAME,...|all", help="Predictors besides guidance; overrides the recipe."
+columns = click.option(
+    "--columns", multiple=True, metavar="NAME,...|all", help="Further columns to look at; overrides the recipe."
+)
+neighbours = click.option(
+    "--neighbours", type=Neighbours(), metavar="N|auto", help="Other stations of the records to look at; default: 0."
 )
 guidance_file = click.option("--guidance", type=READABLE, help="External forecasts of tmax (docs/guidance.md).")
 guidance = click.option(
@@ -126,14 +143,21 @@ def recipe(command: Callable[..., None]) -> Callable[..., None]:
 
     @cell
     @recipe_file
-    @predictors
+    @columns
+    @neighbours
     @seed
     @quick
     @wraps(command)
     def with_recipe(
-        cell: str | None, recipe_file: Path | None, predictors: Sequence[str], quick: bool, **given: Any
+        cell: str | None,
+        recipe_file: Path | None,
+        columns: Sequence[str],
+        neighbours: int | str | None,
+        quick: bool,
+        **given: Any,
     ) -> None:
-        overrides = {"cell": cell, "predictors": column_list(predictors), **(QUICK if quick else {})}
+        overrides: dict[str, object] = {"cell": cell, "columns": column_list(columns), "neighbours": neighbours}
+        overrides |= QUICK if quick else {}
         command(recipe=read_recipe(recipe_file, overrides), **given)
 
     return with_recipe

@@ -7,9 +7,10 @@ from rich.table import Table
 
 from app.store.manifest import Manifest
 from app.training.outcomes import Outcome, counts, cpu_seconds
+from models.forecast.features import OWN
 from models.forecast.guidance.guided import GuidedForecaster
 from models.forecast.saved import Forecaster
-from models.record.columns import COLUMNS
+from models.forecast.station import SOURCES
 from models.verification.comparison import MISSED, WITHIN, Comparison, Scores
 from models.verification.promotion import CHALLENGER, CHAMPION
 from models.verification.scores import coverage
@@ -17,6 +18,9 @@ from models.verification.scores import coverage
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # of the intervals whose coverage is shown
 MANY = 100  # with more stations, only the promoted and the failed are listed
 LONG_NAME = 24  # longer names may be folded, to leave room for the numbers
+
+
+SHOWN_SOURCES = {OWN: "further columns"}  # of a model, in place of their names
 
 
 def score_table(manifest: Manifest) -> Table:
@@ -71,15 +75,15 @@ def calibration_table(comparison: Comparison, model: Forecaster) -> Table:
         table.add_row("shrinkage weight of the regression", f"{100 * weights.regression:.0f} %")
         table.add_row("shrinkage weight of the networks", f"{100 * weights.networks:.0f} %")
         table.add_row("widening without past guidance", f"{past:.0f} %")
-        if model.features.further:
-            table.add_row("widening without further predictors", f"{further:.0f} %")
+        if further:
+            table.add_row("widening without further columns", f"{further:.0f} %")
         table.add_row("on days without guidance:", "")
     if calibration := model.station_only.calibration:
         table.add_row("shrinkage weight of the networks", f"{100 * calibration.shrinkage_weight:.0f} %")
-        for column, (latest, everything) in zip(COLUMNS, 100 * calibration.widening, strict=True):
-            if column in model.columns:
+        for source, (latest, everything) in zip(SOURCES, 100 * calibration.widening, strict=True):
+            if source in model.station_only.sources:
                 widening = f"{latest:.0f} % (latest missing), {everything:.0f} % (all missing)"
-                table.add_row(f"widening without {column}", widening)
+                table.add_row(f"widening without {SHOWN_SOURCES.get(source, source)}", widening)
     return table
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     expected = {
         "dates": [str(date) for date in recent.dates],
         "values": recent.values.tolist(),
-        "predictors": {name: series.tolist() for name, series in recent.predictors.items()},
+        "further": {name: series.tolist() for name, series in recent.further.items()},
         "tmax": forecast.tmax,
         "interval_90": forecast.interval(0.9),
     }

@@ -37,10 +37,10 @@ def test_stored_model_gives_the_expected_forecast(stored):
     state, manifest = stored
     expected = msgspec.json.decode((FOLDER / "expected.json").read_bytes())
     dates, values = np.array(expected["dates"], dtype="M8[D]"), np.array(expected["values"], dtype=float)
-    predictors = {name: np.array(series, dtype=float) for name, series in expected["predictors"].items()}
+    further = {name: np.array(series, dtype=float) for name, series in expected["further"].items()}
     try:
         model = from_state(state)
-        forecast = model.predict(StationDays.on_calendar(dates, values, predictors))
+        forecast = model.predict(StationDays.on_calendar(dates, values, further))
     except Exception as error:
         pytest.fail(f"{REMEDY}\n{error!r}")
     assert manifest.format == state["format"] == FORMAT, REMEDY

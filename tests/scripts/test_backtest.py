@@ -18,7 +18,7 @@ from tests.processes import call_script, run_script
 from tests.stations import ROOT, synthetic_days, write_csv
 
 SEED, FOLDS, DAYS = 3, 2, 60
-TINY = 'members = 1\nhidden = 4\nepochs = 1\nwindow = 7\nmin_days = 3\ninitial_weights = "random"\n'
+TINY = 'members = 1\nhidden = 4\nepochs = 1\nrefit_epochs = 2\nwindow = 7\nmin_days = 3\ninitial_weights = "random"\n'
 RECIPE = msgspec.toml.decode(TINY, type=Recipe)
 ENDS = ["low_80", "high_80", "low_90", "high_90"]
 COLUMNS = ["station", "issued", "date", "observed", "tmax", *ENDS, "persistence", "climatology"]
@@ -69,9 +69,9 @@ def test_tables_go_to_stdout_and_progress_to_stderr(done):
     headings = ("hill: next-day", "dale: next-day", "gru by season", "gru by station")
     for text in (*headings, "persistence", "climatology", "CRPS", "Dec-Feb"):
         assert text in done.process.stdout
-    # Two folds of one network each, which is trained again on all days: a line per fold.
+    # Two folds of one network each, which is continued on all days: a line per fold.
     progress = [line for line in done.process.stderr.splitlines() if line.startswith("hill: network")]
-    assert [line.partition(", loss ")[0] for line in progress] == [f"hill: network {n}/4, epoch 1/1" for n in (2, 4)]
+    assert [line.partition(", loss ")[0] for line in progress] == [f"hill: network {n}/4, epoch 2/2" for n in (2, 4)]
 
 
 def test_the_json_file_holds_every_score_and_its_origin(done):

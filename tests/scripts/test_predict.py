@@ -134,10 +134,10 @@ def windy(days):
     """The model, its days, and the guidance of each row, up to that for the day after the last."""
     rng = np.random.default_rng(1)
     guidance = np.append(days.next_tmax[:-1] + rng.normal(1, 1.5, len(days) - 1), 20).round(1)
-    predictors = {"guidance": guidance, "next_wind": np.arange(len(days)) % 7.0}
-    days = StationDays(days.first, days.values, predictors)
+    further = {"guidance": guidance, "next_wind": np.arange(len(days)) % 7.0}
+    days = StationDays(days.first, days.values, further)
     training = train_station("hill", Record("hill", days), QUICK)
-    assert training.model.predictors == ("guidance", "next_wind")
+    assert training.model.columns == (*COLUMNS, "next_wind", "guidance")
     return training, days
 
 
@@ -160,14 +160,14 @@ def predict(tmp_path, windy, rows):
 def file(tmp_path, windy):
     """The guidance by valid date."""
     _, days = windy
-    lines = (f"{date + 1},{value}\n" for date, value in zip(days.dates, days.predictors["guidance"], strict=True))
+    lines = (f"{date + 1},{value}\n" for date, value in zip(days.dates, days.further["guidance"], strict=True))
     (tmp_path / "forecasts.csv").write_text("valid,guidance\n" + "".join(lines))
     return tmp_path / "forecasts.csv"
 
 
-def test_the_model_gets_its_predictors_from_the_record_and_the_file(windy, predict, file):
+def test_the_model_gets_its_columns_from_the_record_and_the_file(windy, predict, file):
     training, days = windy
-    wind = StationDays(days.first, days.values, {"next_wind": days.predictors["next_wind"]})
+    wind = StationDays(days.first, days.values, {"next_wind": days.further["next_wind"]})
     row, messages = predict(wind, "--guidance", file)
     forecast = training.model.predict(days)
     numbers = [forecast.tmax, *forecast.interval(0.8), *forecast.interval(0.9)]
@@ -177,7 +177,7 @@ def test_the_model_gets_its_predictors_from_the_record_and_the_file(windy, predi
     assert predict(wind, "--guidance", file, "--every-day")[0] == row
 
 
-def test_missing_predictors_are_reported(tmp_path, windy, predict):
+def test_missing_columns_are_reported(tmp_path, windy, predict):
     training, days = windy
     plain = StationDays(days.first, days.values)
     forecast = training.model.predict(plain)
@@ -188,7 +188,7 @@ def test_missing_predictors_are_reported(tmp_path, windy, predict):
     (tmp_path / "other.csv").write_text(f"date,guidance_wrf\n{days.last},3\n")
     assert predict(plain, "--guidance", tmp_path / "other.csv") == (
         row,
-        f"{tmp_path / 'other.csv'} is not used by the model of hill: it uses guidance, next_wind\n{messages}",
+        f"{tmp_path / 'other.csv'} is not used by the model of hill: it uses guidance\n{messages}",
     )
 
 

@@ -22,6 +22,8 @@ def write_stations(folder, later=0.0):
         days = synthetic_days(n, seed=seed, first=f"201{seed}-03-01")
         span = min(n, round(YEARS * 365.25))
         days.values[n - span + int(SHARE * span) :] += later
+        if not seed:
+            days.further["pressure"] = 1013 + np.random.default_rng(1).normal(0, 8, n).round(1)
         write_csv(folder / f"station{seed}.csv", days)
     (folder / "recipe.toml").write_text("members = 2\nhidden = 4\nwindow = 7\nmin_days = 3\n")
 
@@ -45,8 +47,10 @@ def done(tmp_path_factory):
 
 def test_the_weights_of_each_network_are_loaded_by_trainings(done):
     folder, _ = done
-    weights, digest = pretrained_weights(RECIPE, folder)
+    initial, digest = pretrained_weights(RECIPE, folder)
     assert digest
+    assert initial.kinds == ("pressure", "pressure change")  # of the first station; the second has no barometer
+    weights = initial.members
     assert [params["layer0.U"].shape for params in weights] == [(4, 12), (4, 12)]
     assert {value.dtype for params in weights for value in params.values()} == {np.dtype(np.float32)}
     assert all(np.isfinite(value).all() for params in weights for value in params.values())

@@ -30,8 +30,9 @@ def test_scores_are_printed_to_stdout_and_progress_to_stderr(tmp_path, record):
         assert re.search(rf"{name} +{scores.mae:.2f} +{scores.rmse:.2f} ", done.stdout)
     for text in ("80 % interval", "by season", "Dec-Feb", "calibration on the held-out days", "widening without rain"):
         assert text in done.stdout
-    # One network is trained for the trial, and again on all days for the final model.
-    assert re.findall(r"network (\d)/2, epoch 2/2, loss \d", done.stderr) == ["1", "2"]
+    # One network is trained for the trial, and continued on all days for the final model.
+    last_epochs = re.findall(r"network (\d)/2, epoch (\d)/\2, loss \d", done.stderr)
+    assert last_epochs == [("1", "2"), ("2", "1")]
     version = Store(tmp_path).station("hill").champion()
     assert done.stderr.splitlines()[-1] == f"hill: {version} is the champion in {tmp_path}"
 
@@ -39,7 +40,7 @@ def test_scores_are_printed_to_stdout_and_progress_to_stderr(tmp_path, record):
 def test_a_terminal_shows_a_progress_bar(tmp_path, record, on_terminal):
     shown = on_terminal("train", "--data", record, "--quick", "--store", tmp_path, columns=120)
     assert "━" in shown
-    assert "network 2/2, epoch 2/2" in shown
+    assert "network 2/2, epoch 1/1" in shown
     assert Store(tmp_path).station("hill").champion() in shown
 
 
@@ -58,21 +59,21 @@ def test_the_recipe_is_followed_and_stored(tmp_path, record):
 def test_guidance_is_read_from_its_own_file(tmp_path, days):
     """Options override the recipe, --quick only what it names; the first forecast, for the first day, is not used."""
     days = days.part(0, 400)
-    predictors = {"next_wind": np.arange(len(days)) % 7.0, "next_rain": np.arange(len(days)) % 5.0}
-    record = write_csv(tmp_path / "hill.csv", StationDays(days.first, days.values, predictors))
+    further = {"next_wind": np.arange(len(days)) % 7.0, "next_rain": np.arange(len(days)) % 5.0}
+    record = write_csv(tmp_path / "hill.csv", StationDays(days.first, days.values, further))
     forecasts = (f"{days.dates[row]},{tmax + 1 + row % 3}\n" for row, tmax in enumerate(days.tmax))
     guidance = tmp_path / "forecasts.csv"
     guidance.write_text("valid,guidance\n" + "".join(forecasts))
-    (tmp_path / "recipe.toml").write_text('predictors = ["next_rain"]\n[guidance]\nhidden = 3\n')
+    (tmp_path / "recipe.toml").write_text('columns = ["next_rain"]\n[guidance]\nhidden = 3\n')
     done = call_script(
-        "train", record, "--guidance", guidance, "--predictors", " Next_Wind ,guidance", "--quick",
+        "train", record, "--guidance", guidance, "--columns", " Next_Wind ,guidance", "--quick",
         "--recipe", tmp_path / "recipe.toml", "--store", tmp_path / "store",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "hill: guidance is available on 399 of 400 days\n" in done.stderr
+    assert "hill: of 400 days known: guidance 399, next_wind 400\n" in done.stderr
     _, manifest = champion(tmp_path / "store")
-    assert manifest.data_digest == read_record(record, predictors=["next_wind"], guidance=guidance).digest
-    assert manifest.recipe["predictors"] == ["next_wind", "guidance"]
+    assert manifest.data_digest == read_record(record, columns=["next_wind"], guidance=guidance).digest
+    assert manifest.recipe["columns"] == ["next_wind", "guidance"]
     assert manifest.recipe["guidance"] == {**msgspec.to_builtins(GuidanceRecipe()), **QUICK["guidance"], "hidden": 3}
 
 
@@ -81,7 +82,7 @@ def test_the_embedded_station_is_the_default_and_short_guidance_is_not_used_yet(
     (tmp_path / "forecasts.csv").write_text("date,tmax\n" + "".join(f"{date},20\n" for date in dates))
     done = call_script("train", "--quick", "--guidance", tmp_path / "forecasts.csv", "--store", tmp_path / "store")
     assert done.returncode == 0, done.stderr
-    assert "seattle: guidance is available on 70 of 1461 days" in done.stderr
+    assert "seattle: of 1461 days known: guidance 70\n" in done.stderr
     assert "seattle: guidance is not used yet: it needs 71 days with guidance, tmax, and tmax on the" in done.stderr
     assert "guidance" not in champion(tmp_path / "store", "seattle")[0]
 
@@ -120,7 +121,7 @@ def test_a_trained_station_beats_persistence_on_later_days(tmp_path, rows):
         ("FOLDER/short.csv FOLDER/hill.csv --station hill", 2, "--station is one name for 2 records"),
         ("FOLDER/hill.csv FOLDER/Hill.csv", 2, "two records have the same station name"),
         ("--guidance FOLDER/window.toml", 1, "FOLDER/window.toml: "),
-        ("--predictors wind", 1, "data/seattle.csv: no column 'wind' to use as a predictor"),
+        ("--columns wind", 1, "data/seattle.csv: no column 'wind'; beside the known"),
         ("--station ../x", 1, "not a station name"),
         ("--data FOLDER/window.toml", 1, "FOLDER/window.toml: no table of days is known here"),
         (

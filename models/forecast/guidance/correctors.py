@@ -69,7 +69,7 @@ class Corrector:
         guidance, network = recipe.guidance, corrector_network(recipe, x.shape[2])
         epochs = recipe.warm_epochs if initial else guidance.epochs
         learning_rate = recipe.warm_learning_rate if initial else guidance.learning_rate
-        plan = training_plan(recipe, epochs, guidance.batch_size, learning_rate)
+        plan = training_plan(guidance, recipe.clip_norm, epochs, learning_rate)
         members = []
         for member in range(guidance.members):
             rng = np.random.default_rng([*seed, member])

@@ -5,14 +5,15 @@ from functools import cache
 
 import numpy as np
 
-from models.forecast.climatology import Climatology, day_of_year, season
+from models.forecast.climatology import day_of_year, season
+from models.forecast.features import Features
 from models.nn import Array
 from models.record.columns import GUIDANCE, MEASURED, TEMPERATURE, TMAX, is_guidance, is_spread
 from models.record.days import ONE_DAY, StationDays
 
 SEASON_WAVES = 2
 
-# A predictor is used if this many training rows have it.
+# A forecast is used if this many training rows have it.
 MIN_KNOWN_DAYS = 30
 
 # (weight of a day relative to the day after, prior weight in days) of the running means of the guidance's errors,
@@ -26,29 +27,27 @@ SMALLEST = 0.05
 
 @dataclass(frozen=True, eq=False)
 class GuidanceFeatures:
-    """The transformation of days with guidance into features, fitted to the training rows."""
+    """The transformation of days with guidance into features, fitted to the training rows.
 
-    predictors: tuple[str, ...]  # in use
-    columns: tuple[str, ...]  # measured, in use
-    normal: Climatology  # of tmax
+    What the station's own model looks at is taken from its features, ``station`` below: the normal of tmax, and the
+    further columns, those of neighbours among them.
+    """
+
+    forecasts: tuple[str, ...]  # guidance and spreads in use
     bias: dict[str, float]  # guidance column -> mean of the next day's tmax minus guidance, degC
     typical: float  # mean absolute error of the bias-corrected guidance, degC
 
-    @property
-    def further(self) -> tuple[str, ...]:
-        """The predictors other than guidance."""
-        return tuple(name for name in self.predictors if not is_guidance(name))
-
     @classmethod
-    def fit(cls, days: StationDays, rows: Array, columns: tuple[str, ...], normal: Climatology) -> "GuidanceFeatures":
+    def fit(cls, days: StationDays, rows: Array) -> "GuidanceFeatures":
         """Fit to training ``rows`` with guidance."""
-        known = {name: int((~np.isnan(series[rows])).sum()) for name, series in days.predictors.items()}
+        named = [name for name in days.further if is_guidance(name) or is_spread(name)]
+        known = {name: int((~np.isnan(days.further[name][rows])).sum()) for name in named}
         least = min(MIN_KNOWN_DAYS, max(n for name, n in known.items() if is_guidance(name)))
-        predictors = tuple(name for name, n in known.items() if n >= least)
-        bias = {n: _mean((days.next_tmax - days.predictors[n])[rows]) for n in predictors if is_guidance(n)}
-        features = cls(predictors, columns, normal, bias, 1.0)
+        forecasts = tuple(name for name, n in known.items() if n >= least)
+        bias = {n: _mean((days.next_tmax - days.further[n])[rows]) for n in forecasts if is_guidance(n)}
+        features = cls(forecasts, bias, 1.0)
         typical = _mean(np.abs(days.next_tmax - features.point(days))[rows])
-        return cls(predictors, columns, normal, bias, max(typical, SMALLEST))
+        return cls(forecasts, bias, max(typical, SMALLEST))
 
     def point(self, days: StationDays) -> Array:
         """Return the point forecast of the guidance (N,), degC: the mean of its bias-corrected columns."""
@@ -58,13 +57,16 @@ class GuidanceFeatures:
         """Return which days (N,) have a point forecast."""
         return ~np.isnan(self.point(days))
 
-    def windows(self, days: StationDays, rows: Array, length: int, without: str = "") -> tuple[Array, Array]:
+    def windows(
+        self, days: StationDays, rows: Array, length: int, station: Features, without: str = ""
+    ) -> tuple[Array, Array]:
         """Return the features and point forecasts of the ``length`` days up to each of ``rows``, from these days only.
 
         Parameters
         ----------
-        without : what to treat as missing: "past", the guidance of all days but the last; or "further", the further
-            predictors of the last day
+        station : the features of the station's own model
+        without : what to treat as missing: "past", the guidance of all days but the last; or "further", the ensemble
+            spread and the further columns of the last day
 
         Returns
         -------
@@ -74,33 +76,37 @@ class GuidanceFeatures:
         index = rows[:, None] + np.arange(1 - length, 1)
 
         def windowed(series: Array) -> Array:
-            return np.where(index < 0, np.nan, series[np.maximum(index, 0)])
+            """Return windows (B, T, ...) of a series (N, ...)."""
+            window = series[np.maximum(index, 0)]
+            window[index < 0] = np.nan
+            return np.asarray(window)
 
         dates = days.first + np.arange(len(days) + 1) * ONE_DAY
         point, tmax = windowed(self.point(days)), windowed(days.tmax)
         if without == "past":
             point[:, :-1] = np.nan
-        parts = [point - windowed(self.normal.on(dates[1:])[0]), tmax - point]
+        parts = [point - windowed(station.normal.on(dates[1:])[0]), tmax - point]
         parts += [tmax - _day_before(tmax), point - _day_before(point)]
         parts += self._recent_errors(tmax - _day_before(point))
         for i, column in enumerate(MEASURED):
             if i != TMAX:
-                values = windowed(days.values[:, i]) if column.name in self.columns else np.full(point.shape, np.nan)
+                known = column.name in station.measured
+                values = windowed(days.values[:, i]) if known else np.full(point.shape, np.nan)
                 beside = values - point if column.dimension is TEMPERATURE else values
                 parts.append(np.log1p(values) if column.transform == "log1p" else beside)
-        for name in self.predictors:
+        for name in self.forecasts:
             series = windowed(days.column(name))
-            if without == "further" and not is_guidance(name):
-                series[:, -1] = np.nan
             if is_spread(name):
-                parts += [np.log(np.maximum(series, SMALLEST)), series - _day_before(series)]
-            if not is_guidance(name):
-                parts.append(series)
+                if without == "further":
+                    series[:, -1] = np.nan
+                parts += [np.log(np.maximum(series, SMALLEST)), series - _day_before(series), series]
             elif len(self.bias) > 1:
                 parts.append(series + self.bias[name] - point)
-        valid = season(day_of_year(dates[1:]), SEASON_WAVES, self.normal.warmest)
-        parts += [windowed(wave) for wave in valid.T]
-        return np.stack(parts, axis=2), point
+        valid = season(day_of_year(dates[1:]), SEASON_WAVES, station.normal.warmest)
+        further = station.further_windows(days, index, index >= 0)
+        if without == "further":
+            further[:, -1] = np.nan
+        return np.concatenate([np.stack(parts, axis=2), windowed(valid), further], axis=2), point
 
     def _recent_errors(self, error: Array) -> list[Array]:
         """Return features of the errors (B, T) up to each day: previous errors, running means, log absolute value."""
@@ -112,7 +118,7 @@ class GuidanceFeatures:
 
 def raw_point(days: StationDays) -> Array:
     """Return uncorrected guidance (N,), degC: the column ``guidance``, else the mean of the others."""
-    series = [series for name, series in days.predictors.items() if is_guidance(name)]
+    series = [series for name, series in days.further.items() if is_guidance(name)]
     first = days.column(GUIDANCE)
     return np.where(np.isnan(first), mean_of_known(series, len(days)), first)
 

@@ -11,7 +11,8 @@ from models.forecast.guidance.correctors import Corrector, check_correctors, fol
 from models.forecast.guidance.training_set import GuidanceTrainingSet
 from models.nn import Array
 from models.recipe import Recipe
-from models.record.days import ONE_DAY, StationDays, check_predictors
+from models.record.columns import in_order
+from models.record.days import ONE_DAY, StationDays, check_columns
 from models.record.quality import set_aside_suspect
 from models.record.split import MIN_GUIDANCE_ROWS, Split, guidance_rows, min_rows, usable_rows
 
@@ -47,23 +48,23 @@ class SharedCorrector:
     """A corrector of guidance, relative to each station's own bias, scaler and typical error."""
 
     recipe: Recipe
-    predictors: tuple[str, ...]  # common to the stations
+    columns: tuple[str, ...]  # guidance, spreads and further columns, common to the stations
     stations: int  # number of stations
     n: int  # number of rows
     earlier: FoldedCorrectors  # trained on days before any station's held-out rows
     whole: FoldedCorrectors  # trained on all days
 
     def correctors_for(
-        self, predictors: tuple[str, ...], recipe: Recipe, held_out_from: np.datetime64 | None
+        self, columns: tuple[str, ...], recipe: Recipe, held_out_from: np.datetime64 | None
     ) -> FoldedCorrectors | None:
         """Return the correctors whose training a station may continue; None where none match it.
 
         Parameters
         ----------
-        predictors : the predictors that the station uses
+        columns : those that the station uses, see `GuidanceTrainingSet.names`
         held_out_from : first issue date of the station's held-out rows, if any; no later day may have been trained on
         """
-        if predictors != self.predictors or not self.recipe.same_correctors(recipe):
+        if columns != self.columns or not self.recipe.same_correctors(recipe):
             return None
         if held_out_from is None:
             return self.whole
@@ -78,20 +79,20 @@ class SharedCorrector:
 
     @classmethod
     def fit(cls, stations: Sequence[StationDays], recipe: Recipe, seed: int = 0) -> "SharedCorrector":
-        """Train on the stations with enough guidance and the most common set of predictors.
+        """Train on the stations with enough guidance and the most common set of columns.
 
         Raises ValueError where no station has enough guidance.
         """
         groups: dict[tuple[str, ...], list[tuple[StationDays, Split]]] = {}
         for days in filter(len, stations):
-            with suppress(ValueError):  # unsuitable predictors, or a record that cannot be believed
-                check_predictors(days)
+            with suppress(ValueError):  # the next day's tmax in a column, or a record that cannot be believed
+                check_columns(days)
                 clean = set_aside_suspect(days)[0]
                 if len(guidance_rows(clean)) and len(usable_rows(clean, recipe)) >= min_rows(clean):
-                    groups.setdefault(tuple(days.predictors), []).append((clean, Split.of(clean, recipe)))
+                    groups.setdefault(in_order(days.further), []).append((clean, Split.of(clean, recipe)))
         if not groups:
             raise ValueError(NOT_ENOUGH)
-        predictors, members = max(groups.items(), key=lambda group: (len(group[1]), group[0]))
+        names, members = max(groups.items(), key=lambda group: (len(group[1]), group[0]))
         rows = [guidance_rows(days) for days, _ in members]
         thin = -(-sum(map(len, rows)) // MAX_ROWS)
         # Stations share their weather: days held out at one must not be trained on at another.
@@ -100,14 +101,14 @@ class SharedCorrector:
 
         def fitted(last: np.datetime64) -> FoldedCorrectors:
             sets = [_training_set(days, split, recipe, last, thin) for days, split in members]
-            # A station with too few values of a predictor does not use it, and is left out.
-            alike = [one for one in sets if one and one.features.predictors == predictors]
+            # A station with too few values of a column does not use it, and is left out.
+            alike = [one for one in sets if one and one.names == names]
             if not alike:
                 raise ValueError(NOT_ENOUGH)
             return FoldedCorrectors.fit(alike, recipe, seed)
 
         n = sum(len(of_station[::thin]) for of_station in rows)
-        return cls(recipe, predictors, len(members), n, fitted(until), fitted(through))
+        return cls(recipe, names, len(members), n, fitted(until), fitted(through))
 
 
 def _training_set(

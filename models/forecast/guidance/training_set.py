@@ -9,6 +9,7 @@ from models.forecast.guidance.features import GuidanceFeatures
 from models.forecast.networks import Scaler
 from models.nn import Array
 from models.recipe import Recipe
+from models.record.columns import in_order
 from models.record.days import StationDays
 
 # Features are clipped at this many standard deviations from their mean.
@@ -25,6 +26,7 @@ class GuidanceTrainingSet:
     dates: Array  # (n,) datetime64[D]
     x: Array  # (n, T, F), scaled windows
     point: Array  # (n, T) degC, point forecasts of the guidance for the day after each
+    names: tuple[str, ...]  # of the guidance, spreads and further columns in use
     target: Array  # (n,), the next day's tmax minus the last point forecast, in typical errors
 
     @classmethod
@@ -33,14 +35,15 @@ class GuidanceTrainingSet:
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # only for training: the import is slow
 
         days = days.part(0, int(rows[-1]) + 2)
-        features = GuidanceFeatures.fit(days, rows, station.columns, station.normal)
+        features = GuidanceFeatures.fit(days, rows)
         rows = rows[features.known(days)[rows]]
-        raw, point = features.windows(days, rows, recipe.guidance.days)
+        raw, point = features.windows(days, rows, recipe.guidance.days, station)
         last = raw[:, -1]
         # A feature missing in all rows becomes zero, as missing features do in `scaled_and_clipped`.
         scaler = StandardScaler().fit(np.where(np.isnan(last).all(axis=0), 0.0, last))
         target = (days.next_tmax[rows] - point[:, -1]) / features.typical
-        return cls(features, scaler, rows, days.dates[rows], scaled_and_clipped(raw, scaler), point, target)
+        names = in_order((*features.forecasts, *station.further.names))
+        return cls(features, scaler, rows, days.dates[rows], scaled_and_clipped(raw, scaler), point, names, target)
 
 
 def scaled_and_clipped(windows: Array, scaler: Scaler) -> Array:

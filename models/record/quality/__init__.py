@@ -61,9 +61,9 @@ def set_aside_impossible(days: StationDays) -> tuple[StationDays, list[SetAside]
     Raises ValueError where tmax and tmin seem to be swapped.
     """
     whole.check_order(days.values)
-    kept = replace(days, values=days.values.copy(), predictors={n: s.copy() for n, s in days.predictors.items()})
+    kept = replace(days, values=days.values.copy(), further={n: s.copy() for n, s in days.further.items()})
     dates, listed = days.dates, []
-    for row, name, reason in impossible(days.values, days.predictors):
+    for row, name, reason in impossible(days.values, days.further):
         listed.append(SetAside(dates[row], name, float(days.column(name)[row]), reason))
         kept.column(name)[row] = np.nan
     return kept, listed

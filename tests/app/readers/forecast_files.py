@@ -22,8 +22,8 @@ def join(folder, text, units="metric", record=RECORD, timezone=None):
 
 
 def known(record):
-    """Return the predictors of a record by name, with None for missing values."""
-    return {name: [None if np.isnan(v) else v for v in series] for name, series in record.days.predictors.items()}
+    """Return the further columns of a record by name, with None for missing values."""
+    return {name: [None if np.isnan(v) else v for v in series] for name, series in record.days.further.items()}
 
 
 def as_json(**parts):

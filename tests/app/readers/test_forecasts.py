@@ -39,15 +39,15 @@ def hours(n_days, step=1):
 )
 def test_every_layout_gives_the_same_forecasts(tmp_path, text):
     record = join(tmp_path, text)
-    assert list(record.days.predictors) == ["guidance"]
-    np.testing.assert_allclose(record.days.predictors["guidance"], [11, np.nan, 13.5, np.nan, np.nan])
+    assert list(record.days.further) == ["guidance"]
+    np.testing.assert_allclose(record.days.further["guidance"], [11, np.nan, 13.5, np.nan, np.nan])
 
 
 def test_units_apply_where_the_file_states_none(tmp_path):
     text = "guidance_spread,date,guidance_wrf,temperature_2m_max_gfs_seamless,guidance\n2,2024-01-02,50,52,54\n"
     record = join(tmp_path, text, units="us")
-    assert list(record.days.predictors) == ["guidance", "guidance_gfs_seamless", "guidance_wrf", "guidance_spread"]
-    first = [series[0] for series in record.days.predictors.values()]
+    assert list(record.days.further) == ["guidance", "guidance_gfs_seamless", "guidance_wrf", "guidance_spread"]
+    first = [series[0] for series in record.days.further.values()]
     np.testing.assert_allclose(first, [(54 - 32) / 1.8, (52 - 32) / 1.8, 10, 2 / 1.8])
     for stated in (as_json(daily=daily([10])), as_csv(daily([10]))):
         assert known(join(tmp_path, stated, units="us"))["guidance"][0] == 10
@@ -229,7 +229,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path_factory, text, d
     if message:
         assert re.fullmatch(rf"{tmp_path_factory.getbasetemp()}/f.csv: .+", message)
     else:
-        assert all(series.shape == (5,) for series in record.days.predictors.values())
+        assert all(series.shape == (5,) for series in record.days.further.values())
 
 
 class TestDocument:

@@ -70,7 +70,7 @@ def expected_of(name):
 def found_in(record):
     """Return quantity -> date -> value."""
     dates = np.datetime_as_string(record.days.dates, "D")
-    columns = dict(zip(MEASURED, record.days.values.T, strict=True)) | dict(record.further)
+    columns = dict(zip(MEASURED, record.days.values.T, strict=True)) | record.days.further
     return {name: dict(zip(dates.tolist(), values.tolist(), strict=True)) for name, values in columns.items()}
 
 

@@ -15,7 +15,7 @@ def test_forecast_goes_into_the_row_of_the_day_before_its_valid_date(tmp_path):
     assert known(record) == {"guidance": [11, None, None, None, 15]}
     np.testing.assert_array_equal(record.days.values, DAYS.values)
     assert (record.station, record.set_aside) == ("hill", ())
-    assert DAYS.predictors == {}
+    assert DAYS.further == {}
 
 
 def test_forecasts_of_the_file_replace_those_of_the_record(tmp_path):
@@ -61,25 +61,25 @@ def test_a_few_impossible_forecasts_are_set_aside(tmp_path):
         (record.days.dates[0], "guidance_spread", -1.0),
         (record.days.dates[1], "guidance_spread", -1.0),
     ]
-    assert np.isnan(joined.days.predictors["guidance"][[0, -1]]).all()
-    assert (joined.days.predictors["guidance"][1:-1] == 20).all()
+    assert np.isnan(joined.days.further["guidance"][[0, -1]]).all()
+    assert (joined.days.further["guidance"][1:-1] == 20).all()
 
 
-def test_predictors_may_be_in_either_file(tmp_path):
+def test_named_columns_may_be_in_either_file(tmp_path):
     record, guidance = tmp_path / "hill.csv", tmp_path / "f.csv"
     record.write_text("date,tmax,next_wind,note\n2024-01-01,1,5,a\n2024-01-02,2,6,b\n")
     guidance.write_text("date,guidance_wrf\n2024-01-02,11\n")
-    both = read_record(record, predictors=["guidance_wrf", "next_wind"], guidance=guidance)
+    both = read_record(record, columns=["guidance_wrf", "next_wind"], guidance=guidance)
     assert known(both) == {"guidance_wrf": [11, None], "next_wind": [5, 6]}
     assert known(read_record(record, guidance=guidance)) == {"guidance_wrf": [11, None]}
     for name in ("guidance", "guidance_spread", "next_rain"):
-        with pytest.raises(RecordError, match=rf"hill.* no column '{name}' to use as a predictor; the record has:"):
-            read_record(record, predictors=[name], guidance=guidance)
+        with pytest.raises(RecordError, match=rf"hill.* no column '{name}'; beside the known ones the record has:"):
+            read_record(record, columns=[name], guidance=guidance)
 
 
 def test_units_apply_to_both_files(tmp_path):
     days = synthetic_days(10)
     (tmp_path / "f.csv").write_text(f"date,guidance\n{days.dates[1]},50\n")
     record = read_record(write_csv(tmp_path / "hill.csv", days), units="us", guidance=tmp_path / "f.csv")
-    assert record.days.predictors["guidance"][0] == pytest.approx(10)
+    assert record.days.further["guidance"][0] == pytest.approx(10)
     assert record.days.tmax[0] == pytest.approx((days.tmax[0] - 32) / 1.8)

@@ -34,7 +34,7 @@ def test_record_of_the_weather_study(tmp_path):
     text = ",tmax,tmin,rain,tmax_tomorrow\n1970-01-01,68.0,50.0,0.5,52.0\n1970-01-03,52.0,32.0,,99.0\n"
     record = read(tmp_path, text, units="us")
     np.testing.assert_allclose(record.days.values, [[20, 10, 12.7], [nan, nan, nan], [100 / 9, 0, nan]], atol=1e-12)
-    assert (record.station, str(record.days.first), record.days.predictors) == ("hill_top", "1970-01-01", {})
+    assert (record.station, str(record.days.first), record.days.further) == ("hill_top", "1970-01-01", {})
     assert record.set_aside == ()
     assert column_names(tmp_path / "Hill Top.csv") == ("", "tmax", "tmin", "rain", "tmax_tomorrow")
 
@@ -81,7 +81,7 @@ def test_every_layout_gives_the_same_days(tmp_path_factory, values, data):
     days = StationDays(np.datetime64("2012-01-01"), np.array(values))
     np.testing.assert_allclose(record.days.values, days.values, atol=1e-9)
     assert record.days.first == days.first
-    assert record.days.predictors == {}
+    assert record.days.further == {}
     if units == "metric":  # the digest is of the days, not of the file
         assert record.digest == Record("other", days).digest
 
@@ -114,7 +114,7 @@ def test_real_record_is_read_as_written(path):
         ("when,what\n2024-01-01,1\n", "no table of days is known here: the text begins with 'when,what'; then"),
         ("date,tmin\n2024-01-01,1\n", "no column holds the highest temperature of the day, tmax; found: tmin"),
         ("date,tmax,tmax\n2024-01-01,1,2\n", "line 1: column 2 'tmax' and column 3 'tmax' both look like tmax"),
-        ("date,tmax,guidance_é\n2024-01-01,1,2\n", "line 1: rename the column 'guidance_é': predictor names"),
+        ("date,tmax,guidance_é\n2024-01-01,1,2\n", "line 1: rename the column 'guidance_é': the names of named"),
         ("date,tmax,guidance,guidance\n2024-01-01,1,2,2\n", "line 1: rename the column 'guidance'"),
         ("date,tmax\n2024-01-01,1\n\n2024-02-30,2\n", "line 4: date '2024-02-30' is not a date"),
         ("date,tmax\n01/02/2024,1\n", "line 2: date '01/02/2024' can be read two ways"),

@@ -6,7 +6,7 @@ import json
 from hypothesis import strategies as st
 
 FIELDS = ["station", "units", "observations", "sequence", "end_date", "guidance", "levels", "thresholds", "id"]
-COLUMNS = ["date", "tmax", "tmin", "rain", "guidance", "guidance_spread", "wind"]
+COLUMNS = ["date", "tmax", "tmin", "rain", "guidance", "guidance_spread", "next_wind"]
 
 # Without the backtick, by which the decoder's messages delimit names.
 TEXT = st.text(max_size=5)

@@ -11,8 +11,9 @@ from app.serving.answer import Answer, answer, answer_batch
 from app.serving.champions import ServedModel
 from app.serving.errors import NotJSON, QuestionError
 from app.store import StoreError
+from models.record.columns import COLUMNS
 
-PREDICTORS = ("guidance", "guidance_spread", "wind")  # of the guided model of the session
+FURTHER = ("next_wind", "guidance", "guidance_spread")  # columns of the guided model of the session
 
 
 class FakeChampions:
@@ -32,21 +33,22 @@ class FakeChampions:
 
 
 class Spy:
-    """A model with any columns and predictors, whose last values are added to its forecast; keeps the days given."""
+    """A model with any columns, the last values of whose further ones shift its forecast; keeps the days given."""
 
-    def __init__(self, model, predictors=(), columns=None):
-        self.model, self.predictors, self.columns = model, tuple(predictors), columns or model.columns
+    def __init__(self, model, further=(), measured=COLUMNS):
+        self.model, self.further, self.columns = model, tuple(further), (*measured, *further)
+        self.neighbours = {}
         self.recipe, self.recommended_days = model.recipe, model.recommended_days
         self.trained_through, self.station_only = model.trained_through, model.station_only
         self.seen = []
 
     def predict(self, days):
-        assert tuple(days.predictors) == self.predictors
+        assert tuple(days.further) == self.further
         self.seen.append(days)
         forecast = self.model.predict(days)
-        last = np.array([series[-1] for series in days.predictors.values()])
+        last = np.array([series[-1] for series in days.further.values()])
         shifted = replace(forecast.distribution, quantiles=forecast.distribution.quantiles + np.nansum(last))
-        missing = [name for name, value in zip(self.predictors, last, strict=True) if np.isnan(value)]
+        missing = [name for name, value in zip(self.further, last, strict=True) if np.isnan(value)]
         return replace(forecast, distribution=shifted, notes=(f"without {', '.join(missing)}",) if missing else ())
 
 

@@ -16,7 +16,7 @@ from tests.stations import observations
 
 
 def strip(question):
-    """The same question without predictors."""
+    """The same question without further columns."""
     days = [{name: day[name] for name in ("date", *COLUMNS)} for day in question["observations"]]
     return question | {"observations": days}
 
@@ -27,7 +27,7 @@ def test_answer_states_the_forecast_of_the_model(model, days_with_guidance, ques
     training, days = request.getfixturevalue(model), days_with_guidance
     recent = days.part(len(days) - 14, len(days))
     if model == "trained":
-        recent, question = replace(recent, predictors={}), strip(question)
+        recent, question = replace(recent, further={}), strip(question)
     forecast, levels, thresholds = training.model.predict(recent), (0.5, 0.95), (-50.0, 10.0, 50.0)
     champions = FakeChampions(training.manifest, hill=training.model)
     found = ask(champions, question | {"levels": levels, "thresholds": thresholds, "station": None})
@@ -67,7 +67,7 @@ def test_us_units_give_the_same_forecast_converted(spied, spy, question):
     question |= {"units": "us", "thresholds": [50.0]}
     found = ask(spied, question)
     first, second = spy.seen
-    for name in (*COLUMNS, *spy.predictors):
+    for name in (*COLUMNS, *spy.further):
         np.testing.assert_allclose(second.column(name), first.column(name), atol=1e-9)
     assert found["units"] == "us"
     ours, theirs = ([one["tmax"], one["intervals"][0]["low"], one["intervals"][0]["high"]] for one in (found, metric))
@@ -78,10 +78,10 @@ def test_us_units_give_the_same_forecast_converted(spied, spy, question):
 
 
 def test_every_form_of_a_question_gives_the_same_answer(spied, body):
-    """Also with predictors that are null or absent, and days that are too old to be used."""
+    """Also with further columns that are null or absent, and days that are too old to be used."""
     days = body["observations"]
     sequence = {"sequence": [[day[name] for name in COLUMNS] for day in days], "end_date": days[-1]["date"]}
-    with_guidance = body | {"observations": [*days[:-1], days[-1] | {"guidance": 23, "wind": None}]}
+    with_guidance = body | {"observations": [*days[:-1], days[-1] | {"guidance": 23, "next_wind": None}]}
     top = {"guidance": 23}
     forms = [with_guidance, with_guidance | {"guidance": 23.0}, body | top, sequence | top]
     expected = ask(spied, forms[0])
@@ -103,7 +103,7 @@ def test_digest_changes_with_any_part_of_the_question(spied, body):
     days = body["observations"]
     options = [{"levels": [0.8]}, {"thresholds": [1]}, {"guidance": 23.0}, {"guidance": 23.5}]
     options += [{"accept": [days[-1]["date"]]}, {"accept": [days[-2]["date"]]}]
-    changed = [*days[:-1], days[-1] | {"wind": 23.0}], [*days[:-1], days[-1] | {"rain": None}], days[1:]
+    changed = [*days[:-1], days[-1] | {"next_wind": 23.0}], [*days[:-1], days[-1] | {"rain": None}], days[1:]
     variants = [body, *(body | option for option in options), *(body | {"observations": of} for of in changed)]
     assert len({ask(spied, one)["input_digest"] for one in variants}) == len(variants)
 
@@ -114,7 +114,7 @@ def test_flags_name_filled_values_notes_few_days_ignored_columns_and_high_levels
     days[3]["rain"] = None
     del days[-1]["tmin"]
     absent = days.pop(6)["date"]
-    champions = FakeChampions(trained.manifest, hill=Spy(trained.model, ["guidance"], columns=("tmax", "rain")))
+    champions = FakeChampions(trained.manifest, hill=Spy(trained.model, ["guidance"], measured=("tmax", "rain")))
     assert ask(champions, body | {"levels": [0.5, 0.99]})["flags"] == [
         f"filled {days[3]['date']} rain",
         *(f"filled {absent} {name}" for name in COLUMNS),

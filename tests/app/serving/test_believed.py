@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.record.columns import COLUMNS, from_celsius
+from models.record.columns import COLUMNS, INCH_OF_MERCURY, from_celsius
 from tests.app.serving.fakes import ask, ask_batch, refusal, refusal_in_batch
 from tests.stations import observations
 
@@ -55,6 +55,41 @@ def test_past_values_are_set_aside_flagged_and_widen_the_range(champions, asked)
     assert found["flags"][5:] == expected["flags"] == [f"filled {dates[i]} {name}" for i, name in filled]
     assert found.pop("input_digest") != expected.pop("input_digest")
     assert found | {"flags": []} == expected | {"flags": []}
+
+
+@pytest.mark.parametrize("units", ["metric", "us"])
+def test_further_values_are_set_aside_and_flagged_as_they_were_given(surrounded_champions, surrounded_question, units):
+    """Measured at the station or at a neighbour; the answer is that of the same days without these values."""
+    asked = surrounded_question if units == "metric" else in_us_units(surrounded_question)
+    days, dale = asked["observations"], asked["neighbours"]["dale"]
+    low = 940.0
+    for day in [*days, *dale] if units == "us" else []:
+        day["pressure"] /= INCH_OF_MERCURY
+        low = 27.7
+    for day in dale if units == "us" else []:
+        day["tmax"] = from_celsius(day["tmax"], "us")
+    without = copy.deepcopy(asked)
+    for of_days, index, name, value in (
+        ("observations", 3, "pressure", -999.0),
+        ("observations", 13, "pressure", low),
+        ("dale", 5, "tmax", 199.0),
+        ("dale", 13, "pressure", low),
+    ):
+        for question, written in ((asked, value), (without, None)):
+            of = question["neighbours"]["dale"] if of_days == "dale" else question["observations"]
+            of[index][name] = written
+    found, expected = ask(surrounded_champions, asked), ask(surrounded_champions, without)
+    dates = [day["date"] for day in days]
+    assert found["flags"][:4] == [
+        f"set aside {dates[3]} pressure -999.0: not a possible value",
+        f"set aside {dates[5]} dale/tmax 199.0: not a possible value",
+        f"set aside {dates[13]} dale/pressure {low}: too far outside the season",
+        f"set aside {dates[13]} pressure {low}: too far outside the season",
+    ]
+    assert found["flags"][4:] == expected["flags"]
+    assert found.pop("input_digest") != expected.pop("input_digest")
+    assert found | {"flags": []} == expected | {"flags": []}
+    assert found["tmax"] != ask(surrounded_champions, asked | {"neighbours": None})["tmax"]
 
 
 def test_the_last_tmax_is_refused_unless_it_is_accepted(champions, asked):

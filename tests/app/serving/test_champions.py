@@ -11,7 +11,7 @@ from app.serving.champions import RETRY_SECONDS, Champions, NoModel, ServedModel
 from app.store import Store, StoreError
 from app.store.station import StationStore
 from models.forecast.saved import to_state
-from tests.app.serving.fakes import PREDICTORS, Spy
+from tests.app.serving.fakes import FURTHER, Spy
 from tests.damage import flip_a_byte, model_file, replace_model
 from tests.stations import QUICK
 
@@ -41,7 +41,7 @@ def test_promotions_and_rollbacks_are_followed(tmp_path, trained, guided):
     assert champions.get("hill").manifest == station.manifest(first)
     newer = guided.promote_in(store, "newer")
     found = champions.get("hill")
-    assert (found.version, found.model.predictors, found.refused) == (newer, PREDICTORS, "")
+    assert (found.version, found.further, found.refused) == (newer, FURTHER, "")
     assert champions.get("hill") is found
     station.rollback("test")
     assert (champions.get("hill").version, champions.stations()) == (first, ["hill"])
@@ -135,10 +135,10 @@ def test_model_that_cannot_forecast_is_refused(store, version, trained, retraine
         warm(ServedModel("hill", "v1", blind, trained.manifest))
 
 
-def test_model_is_warmed_with_predictors_and_without(trained):
-    spy = Spy(trained.model, PREDICTORS)
+def test_model_is_warmed_with_further_columns_and_without(trained):
+    spy = Spy(trained.model, FURTHER)
     ServedModel("hill", "v1", spy, trained.manifest).warm()
     known, unknown = spy.seen
     assert len(known) == len(unknown) == QUICK.min_days
-    assert all((series == 0).all() for series in known.predictors.values())
-    assert all(np.isnan(series).all() for series in unknown.predictors.values())
+    assert all((series == 0).all() for series in known.further.values())
+    assert all(np.isnan(series).all() for series in unknown.further.values())

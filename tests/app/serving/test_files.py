@@ -14,7 +14,7 @@ from app.serving.errors import NoReaders, QuestionError
 from models.record.columns import from_celsius
 from models.record.days import StationDays
 from models.record.quality import SetAside
-from tests.app.serving.fakes import FakeChampions, Spy, ask, ask_batch, refusal
+from tests.app.serving.fakes import FURTHER, FakeChampions, Spy, ask, ask_batch, refusal
 from tests.stations import observations, write_csv
 
 LAST = "2018-04-14"
@@ -96,15 +96,15 @@ def test_what_the_reader_says_is_flagged(champions, monkeypatch, days):
 
 
 def test_the_reader_gets_the_options(monkeypatch, trained, days):
-    """All but those of the answer; guidance is always read, other predictors must be named."""
+    """All but those of the answer; guidance and quantities are always read, other columns must be named."""
     asked = []
-    champions = FakeChampions(trained.manifest, hill=Spy(trained.model, ["guidance", "guidance_spread", "wind"]))
+    champions = FakeChampions(trained.manifest, hill=Spy(trained.model, ["pressure", *FURTHER]))
     monkeypatch.setattr(readers, "read_content", lambda *given: asked.append(given) or Record("x", days))
     ask_file(champions, b"1", station="hill", units="us", format="dwd", timezone="Europe/Dublin")
     ask_file(champions, b"2")
     assert asked == [
-        (b"1", "the body", "dwd", "us", ["wind"], "Europe/Dublin", "hill"),
-        (b"2", "the body", "auto", None, ["wind"], None, None),
+        (b"1", "the body", "dwd", "us", ["next_wind"], "Europe/Dublin", "hill"),
+        (b"2", "the body", "auto", None, ["next_wind"], None, None),
     ]
     for stated, units in (({}, "metric"), ({"daily_units": {}}, None)):
         ask(champions, {"daily": {"time": []}, "units": "metric"} | stated)

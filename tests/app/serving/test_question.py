@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from app.serving.decoding import MAX_ERRORS
 from models.record.columns import COLUMNS, column
-from tests.app.serving.fakes import PREDICTORS, FakeChampions, Spy, ask, refusal, refusal_in_batch
+from tests.app.serving.fakes import FURTHER, FakeChampions, Spy, ask, refusal, refusal_in_batch
 
-NAMES = (*COLUMNS, *PREDICTORS)
+NAMES = (*COLUMNS, *FURTHER)
 
 
-def test_a_model_gets_its_predictors_on_the_calendar(spied, spy, question):
+def test_a_model_gets_its_columns_on_the_calendar(spied, spy, question):
     days = question["observations"]
-    days[4]["wind"] = None
+    days[4]["next_wind"] = None
     del days[5]["guidance"]
     del days[6]
     older = {"date": "2018-03-25", "tmax": 1, "guidance": 55}  # of the last 14 given, but not of the last 14 days
@@ -30,24 +30,24 @@ def test_a_model_gets_its_predictors_on_the_calendar(spied, spy, question):
 
 
 @pytest.mark.parametrize("name", ["class", "p", "column_1", "2m_wind", "__dict__", "levels", "date_"])
-def test_a_predictor_may_have_any_name_of_a_column(trained, body, name):
+def test_a_further_column_may_have_any_name(trained, body, name):
     spy = Spy(trained.model, (name, "column_0"))
     body["observations"][-1] |= {name: 1.5, "column_0": -2}
     ask(FakeChampions(trained.manifest, hill=spy), body)
-    assert {key: series[-1] for key, series in spy.seen[-1].predictors.items()} == {name: 1.5, "column_0": -2.0}
+    assert {key: series[-1] for key, series in spy.seen[-1].further.items()} == {name: 1.5, "column_0": -2.0}
 
 
 def test_the_model_decides_which_columns_a_day_may_carry(champions, spied, trained, body):
     """Observations stay undecoded until the model is known: one body is valid for one model and not for another."""
     measured, unknown = "tmax, tmin, rain", "Object contains unknown field"
-    body["observations"][3]["wind"] = None
-    expected = {"/observations/3/wind": f"{unknown} `wind`: this model accepts {measured}"}
+    body["observations"][3]["next_wind"] = None
+    expected = {"/observations/3/next_wind": f"{unknown} `next_wind`: this model accepts {measured}"}
     assert refusal(champions, body) == expected
     assert ask(spied, body)
     body["observations"][3]["dewpoint"] = 3.0
     expected = {"/observations/3/dewpoint": f"{unknown} `dewpoint`: this model accepts {', '.join(NAMES)}"}
     assert refusal(spied, body) == expected
-    # Guidance for the valid date is only for a model with the predictor of this very name.
+    # Guidance for the valid date is only for a model with the column of this very name.
     other = FakeChampions(trained.manifest, hill=Spy(trained.model, ["guidance_gfs"]))
     for without, accepted in ((champions, measured), (other, f"{measured}, guidance_gfs")):
         expected = {"/guidance": f"{unknown} `guidance`: this model accepts {accepted}"}
@@ -55,7 +55,7 @@ def test_the_model_decides_which_columns_a_day_may_carry(champions, spied, train
 
 
 def wrong_values(name, units):
-    """Values that a column cannot have, each with a part of its error; impossible ones, of predictors."""
+    """Values that a column cannot have, each with a part of its error; impossible ones, of forecasts."""
     mistyped = st.text() | st.booleans() | st.lists(st.none(), max_size=2) | st.just({})
     choices = [
         st.tuples(mistyped, st.just("Expected `float | null`, got")),
@@ -167,7 +167,7 @@ def test_invalid_options_are_named(spied, question):
         assert (found, part in detail) == (pointer, True), detail
 
 
-def test_all_impossible_predictors_are_named_at_once_in_the_units_of_the_request(spied, question):
+def test_all_impossible_forecasts_are_named_at_once_in_the_units_of_the_request(spied, question):
     days = question["observations"]
     for day in days:
         day |= {"tmax": 50.0, "tmin": 40.0, "rain": 0.0, "guidance": 51.0}

@@ -16,18 +16,19 @@ from tests.stations import QUICK
 
 @pytest.fixture
 def fixtures(days, trained, days_with_guidance, guided):
-    """Records and their trainings: without predictors, and with."""
-    return {(): (days, trained), ("guidance", "guidance_spread", "wind"): (days_with_guidance, guided)}
+    """Records and their trainings: without further columns, and with."""
+    return {(): (days, trained), ("next_wind", "guidance", "guidance_spread"): (days_with_guidance, guided)}
 
 
 def test_manifest_describes_the_training(fixtures):
-    for predictors, (days, training) in fixtures.items():
+    for further, (days, training) in fixtures.items():
         manifest, held_out = training.manifest, training.trial.split.held_out
         assert (manifest.format, manifest.station, manifest.seed) == (FORMAT, "hill", 0)
         assert manifest.recipe == msgspec.to_builtins(QUICK)
-        assert manifest.columns == ["tmax", "tmin", "rain", *predictors]
-        units = {"guidance": "degC", "guidance_spread": "degC", "wind": ""}
-        assert manifest.units == {"tmax": "degC", "tmin": "degC", "rain": "mm"} | {n: units[n] for n in predictors}
+        assert manifest.columns == ["tmax", "tmin", "rain", *further]
+        assert manifest.neighbours == {}
+        units = {"guidance": "degC", "guidance_spread": "degC", "next_wind": ""}
+        assert manifest.units == {"tmax": "degC", "tmin": "degC", "rain": "mm"} | {n: units[n] for n in further}
         assert manifest.span == Span(str(days.first), str(days.last))
         assert manifest.trained_through == str(training.model.trained_through) == str(days.last)
         assert manifest.data_digest == Record("other", days).digest
@@ -39,8 +40,15 @@ def test_manifest_describes_the_training(fixtures):
     assert (training.manifest.rows.training, training.manifest.rows.held_out) == (1014, 179)
 
 
+def test_manifest_names_the_neighbours_and_their_columns(surrounded):
+    manifest = surrounded.manifest
+    assert manifest.columns == ["tmax", "tmin", "rain", "hail", "pressure"]
+    assert manifest.neighbours == {"dale": ["pressure", "tmax"]}
+    assert manifest.units == {"tmax": "degC", "tmin": "degC", "rain": "mm", "hail": "", "pressure": "hPa"}
+
+
 def test_scores_are_those_of_the_held_out_days(fixtures):
-    for predictors, (_, training) in fixtures.items():
+    for further, (_, training) in fixtures.items():
         manifest = training.manifest
         assert manifest.model == "gru"
         assert manifest.scores == training.trial.comparison.scores()
@@ -48,14 +56,14 @@ def test_scores_are_those_of_the_held_out_days(fixtures):
             "gru",
             "persistence",
             "climatology",
-            *(["guidance", "emos"] if predictors else []),
+            *(["guidance", "emos"] if further else []),
         ]
         assert {scores.n for scores in manifest.scores.values()} == {manifest.rows.held_out}
         assert set(manifest.scores_by_season) <= set(SEASONS)
         assert sum(scores["gru"].n for scores in manifest.scores_by_season.values()) == manifest.rows.held_out
         # No score is missing, except the skill against guidance where there is none.
         missing = [name for name, score in msgspec.to_builtins(manifest.scores["gru"]).items() if score is None]
-        assert missing == ([] if predictors else ["skill_guidance"])
+        assert missing == ([] if further else ["skill_guidance"])
 
 
 def test_values_set_aside_by_reader_and_training_are_both_listed(days):

@@ -210,7 +210,7 @@ class TestMemory:
         assert retrained(800).decision == "kept"
         attempt = msgspec.json.decode(file.read_bytes())
         assert msgspec.convert(attempt, Attempt).plan == PLAN
-        del attempt["plan"]["pool"], attempt["plan"]["recipe"]["predictors"]  # as before there were any
+        del attempt["plan"]["pool"], attempt["plan"]["recipe"]["columns"]  # as before there were any
         file.write_bytes(msgspec.json.encode(attempt))
         assert retrained(800).decision == "unchanged"
 
@@ -291,7 +291,7 @@ class TestGuidance:
         file, guidance = files
         (task,) = tasks(Store(tmp_path / "store"), [file], Plan(QUICK, force=True), {"hill": guidance}, [].append)
         expected = read_record(file, guidance=guidance)
-        assert np.isfinite(expected.days.predictors["guidance"]).sum() == 199
+        assert np.isfinite(expected.days.further["guidance"]).sum() == 199
         file.unlink()
         guidance.unlink()
         assert retrain_station(task).manifest.data_digest == expected.digest

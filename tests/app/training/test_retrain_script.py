@@ -118,9 +118,9 @@ class TestInThisProcess:
         ("options", "status", "message"),
         [
             (
-                ["--predictors", "Next_Wind,next_rh"],
+                ["--columns", "Next_Wind,next_rh"],
                 1,
-                "hill.csv: no column 'next_rh' to use as a predictor",
+                "hill.csv: no column 'next_rh'; beside the known",
             ),
             (["--guidance", "recipe.toml"], 2, "--guidance is one file for 3 stations: give a folder of such files"),
             (

@@ -104,7 +104,7 @@ def test_a_single_record_uses_the_stored_one_if_there_is_one(shared_store, tmp_p
         assert (shared_of(Store(root), "fell"), alone) == (found, found is None)
     (tmp_path / "recipe.toml").write_text("[guidance]\nhidden = 3\n")
     done = call_script("train", "--pool", "--quick", file, "--recipe", tmp_path / "recipe.toml", "--store", stored)
-    assert "fell: trained without the shared corrector, which does not match its predictors or recipe\n" in done.stderr
+    assert "fell: trained without the shared corrector, which does not match its columns or recipe\n" in done.stderr
     assert shared_of(Store(stored), "fell") is None
 
 

@@ -38,10 +38,10 @@ class TestOrigin:
             (guided_days(300, 5, wind=False), True, True),
             # Its first held-out day is among those that the shared corrector was trained on.
             (guided_days(299, 5, wind=False), False, True),
-            (guided_days(310, 5, wind=True), False, False),  # a predictor more
+            (guided_days(310, 5, wind=True), False, False),  # a column more
             (synthetic_days(310), False, False),
         ],
-        ids=["as long", "shorter", "other predictors", "no guidance"],
+        ids=["as long", "shorter", "other columns", "no guidance"],
     )
     def test_the_shared_corrector_is_recorded_where_the_served_model_continued_it(
         self, shared, days, fits_trial, fits_final, refit
@@ -87,7 +87,10 @@ def test_a_model_with_numbers_that_are_not_finite_is_not_promoted(tmp_path):
 
 def test_errors_name_the_station():
     days = synthetic_days(200)
-    same = replace(days, predictors={"guidance": days.next_tmax})
-    for unsuitable, reason in ((days.part(0, 50), "too few usable days"), (same, "guidance is not a forecast")):
+    same = replace(days, further={"guidance": days.next_tmax})
+    for unsuitable, reason in (
+        (days.part(0, 50), "too few usable days"),
+        (same, "guidance equals the next day's tmax"),
+    ):
         with pytest.raises(ValueError, match=f"^hill: {reason}"):
             trained_on(unsuitable)

@@ -7,7 +7,7 @@ from tests.damage import flip_a_byte, model_file
 from tests.stations import QUICK
 
 
-def test_models_are_listed_and_described(client, store, trained, guided):
+def test_models_are_listed_and_described(client, store, trained, guided, surrounded):
     plain = client.get("/models/hill").json
     version, manifest = store.station("hill").champion(), trained.manifest
     listed = {"station": "hill", "version": version, "trained_through": manifest.trained_through}
@@ -18,13 +18,20 @@ def test_models_are_listed_and_described(client, store, trained, guided):
     assert set(plain["scores"]) == {"gru", "persistence", "climatology"}
     assert plain["window"] == {"min_days": QUICK.min_days, "recommended_days": QUICK.recommended_days}
     assert plain["columns"] == plain["columns_used"] == ["tmax", "tmin", "rain"]
+    assert (plain["neighbours"], plain["neighbour_columns"]) == ([], {})
     assert plain["units"] == {"tmax": "degC", "tmin": "degC", "rain": "mm"}
     assert (plain["recipe"]["cell"], plain["steps"]) == ("gru", steps())
 
     guided.promote_in(store, "guidance")
     model = client.get("/models/hill").json
-    assert model["columns"] == model["columns_used"] == [*plain["columns"], "guidance", "guidance_spread", "wind"]
-    assert model["units"] == plain["units"] | {"guidance": "degC", "guidance_spread": "degC", "wind": ""}
+    assert model["columns"] == model["columns_used"] == [*plain["columns"], "next_wind", "guidance", "guidance_spread"]
+    assert model["units"] == plain["units"] | {"guidance": "degC", "guidance_spread": "degC", "next_wind": ""}
+
+    surrounded.promote_in(store, "neighbours")
+    model = client.get("/models/hill").json
+    assert model["columns"] == model["columns_used"] == [*plain["columns"], "hail", "pressure"]
+    assert model["units"] == plain["units"] | {"hail": "", "pressure": "hPa"}
+    assert (model["neighbours"], model["neighbour_columns"]) == (["dale"], {"dale": ["pressure", "tmax"]})
     for name in ("nowhere", ".."):
         assert client.get(f"/models/{name}").status_code == 404
 

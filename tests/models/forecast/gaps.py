@@ -11,7 +11,7 @@ def changed(days, *cells):
     values = days.values.copy()
     for rows, columns, value in cells:
         values[rows, columns] = value
-    return StationDays(days.first, values, days.predictors)
+    return StationDays(days.first, values, days.further)
 
 
 def with_gaps(days, share, seed=0):

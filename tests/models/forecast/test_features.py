@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.forecast.climatology import day_of_year, season
-from models.forecast.features import MIN_VARIED, N_FEATURES, Features, bridged
+from models.forecast.features import MIN_VARIED, N_FIRST, Features, bridged
 from models.record.columns import COLUMNS, RAIN, TMAX, TMIN
 from models.record.days import ONE_DAY, StationDays
 from tests.stations import synthetic_days
@@ -65,7 +65,7 @@ def test_only_the_training_rows_and_the_next_tmax_of_each_are_used():
 
 def test_a_window_holds_anomalies_rain_and_the_season_of_the_next_day():
     window, part = windows(DAYS, 700, 10)[0], DAYS.part(691, 701)
-    assert window.shape == (10, N_FEATURES)
+    assert window.shape == (10, N_FIRST)
     for column in (TMAX, TMIN):
         anomaly = FEATURES.fitted[column].normal.anomaly(part.dates, part.values[:, column])
         np.testing.assert_allclose(window[:, column], anomaly)

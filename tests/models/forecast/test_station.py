@@ -13,13 +13,13 @@ from models.forecast.distribution import MEDIAN
 from models.forecast.features import UNSEEN_DAYS
 from models.forecast.networks import parameters_of
 from models.forecast.setup import Setup
-from models.forecast.station import RUNNING_ERROR_PRIOR_DAYS
+from models.forecast.station import RUNNING_ERROR_PRIOR_DAYS, RUNNING_FACTOR_PRIOR_DAYS, SOURCES
 from models.record.columns import COLUMNS, RAIN, TMAX, TMIN
 from models.record.days import ONE_DAY, StationDays
 from models.record.sequence import SequenceError, issue_rows
 from models.verification.trial import Trial
-from tests.models.forecast.gaps import changed, with_gaps
-from tests.stations import QUICK, synthetic_days
+from tests.models.forecast.gaps import changed, width, with_gaps
+from tests.stations import QUICK, surrounded_days, synthetic_days
 
 NAN = np.nan
 
@@ -37,7 +37,7 @@ def recent(days):
 def with_even_errors(model):
     """Return the model with symmetric errors and no widening: its median is its location."""
     errors = SeasonalErrors(np.tile(LOGISTIC, (12, 1)), model.calibration.errors.n)
-    return replace(model, calibration=replace(model.calibration, errors=errors, widening=np.zeros((3, 2))))
+    return replace(model, calibration=replace(model.calibration, errors=errors, widening=np.zeros((len(SOURCES), 2))))
 
 
 def assert_predict_agrees_with_quantiles(model, days, rows):
@@ -55,6 +55,13 @@ def test_one_forecast_agrees_with_those_from_many_days(model, days, share):
     rows = issue_rows(gappy, QUICK)
     assert len(rows) == len(days) - 6 if not share else 300 < len(rows) < 0.9 * len(days)
     assert_predict_agrees_with_quantiles(model, gappy, np.append(rows[:20], rows[20::20]))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_they_agree_with_further_columns_and_neighbours(surrounded, share):
+    rng, days = np.random.default_rng(0), surrounded_days()
+    further = {name: np.where(rng.random(len(days)) < share, NAN, of) for name, of in days.further.items()}
+    assert_predict_agrees_with_quantiles(surrounded.model, replace(days, further=further), np.arange(20, 1200, 20))
 
 
 @settings(max_examples=30)
@@ -109,16 +116,17 @@ def test_a_time_of_year_absent_from_the_record_is_forecast_as_today():
     np.testing.assert_array_equal(rows[like_today], np.arange(178 + UNSEEN_DAYS - 1, 366 + 6 - UNSEEN_DAYS))
 
 
-def medians(model, days, rows, prior=RUNNING_ERROR_PRIOR_DAYS):
+def medians_without(model, days, rows):
+    """Return the medians without running error."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.forecast.station.RUNNING_ERROR_PRIOR_DAYS", prior)
+        patch.setattr("models.forecast.station.running_error", lambda errors, *_: np.zeros(len(errors)))
         return model.quantiles(days, np.asarray(rows))[:, MEDIAN]
 
 
 def running_error(model, days, row=-1):
     """Return how far the running error moves the median of the forecast from a row, degC."""
     rows = [row % len(days)]
-    return float((medians(model, days, rows) - medians(model, days, rows, prior=1e12))[0])
+    return float((model.quantiles(days, np.array(rows))[:, MEDIAN] - medians_without(model, days, rows))[0])
 
 
 class TestRunningError:
@@ -128,7 +136,7 @@ class TestRunningError:
         """Of the seven from the days before the last, each made without running error."""
         model, rows = with_even_errors(model), np.arange(6, 13)
         _, spread = model.features.first_guess(recent)
-        errors = (recent.next_tmax[rows] - medians(model, recent, rows, prior=1e12)) / spread[rows]
+        errors = (recent.next_tmax[rows] - medians_without(model, recent, rows)) / spread[rows]
         expected = errors.sum() / (7 + RUNNING_ERROR_PRIOR_DAYS)
         # On the way to a later day, the networks begin up to eight days earlier than in these forecasts.
         assert running_error(model, recent) / spread[13] == pytest.approx(expected, abs=0.01)
@@ -152,3 +160,30 @@ class TestRunningError:
         without = replace(model, recipe=msgspec.structs.replace(QUICK, memory=0))
         assert without.predict(recent).days == QUICK.window
         assert running_error(without, recent) == 0
+
+
+class TestRunningFactor:
+    """Where recent forecasts were worse than they said, the next one says that it is less certain."""
+
+    @staticmethod
+    def factor(model, days):
+        """Return how many times wider the running factor makes a forecast."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("models.forecast.station.running_factor", lambda errors, *_: np.ones(len(errors)))
+            without = width(model.predict(days).distribution.quantiles)
+        return width(model.predict(days).distribution.quantiles) / without
+
+    def test_it_is_that_of_the_errors_beside_the_running_error(self, model):
+        tmax = model.features.normal.on(np.datetime64("2018-04-01") + np.arange(14))[0]
+        calm, wild = (
+            StationDays(np.datetime64("2018-04-01"), np.column_stack([t, t - 8, np.zeros(14)]))
+            for t in (tmax, tmax + 12.0 * (-1.0) ** np.arange(14))
+        )
+        assert (7 * 0.1 + RUNNING_FACTOR_PRIOR_DAYS) / (7 + RUNNING_FACTOR_PRIOR_DAYS) < self.factor(model, calm) < 0.97
+        assert self.factor(model, wild) > 1.2
+
+    def test_it_is_one_where_no_error_is_known(self, model, days):
+        assert self.factor(model, days.part(100, 100 + QUICK.min_days)) == 1
+        without = replace(model, recipe=msgspec.structs.replace(QUICK, memory=0))
+        assert self.factor(without, days) == 1
+        assert self.factor(model, days) != 1

@@ -9,8 +9,8 @@ import pytest
 
 from app.training.train import setup_for
 from models.forecast.distribution import MEDIAN
-from models.forecast.features import N_FEATURES
-from models.forecast.networks import TrainingSet
+from models.forecast.features import N_FIRST
+from models.forecast.networks import InitialWeights, TrainingSet
 from models.forecast.saved import to_state
 from models.forecast.setup import Setup
 from models.forecast.station import CORRECTION_PRIOR_DAYS, StationForecaster
@@ -67,9 +67,11 @@ def test_the_final_model_is_trained_on_all_days_and_keeps_its_calibration(days, 
     rows = usable_rows(days, QUICK)
     assert QUICK.refit
     assert trained.model.trained_through == days.last == days.dates[rows[-1]] + ONE_DAY
-    on_all_days = StationForecaster.fit(days, rows, QUICKLY)
+    continued = Setup(QUICK, initial=InitialWeights(trained.trial.model.members, ()), stage="refit")
+    on_all_days = StationForecaster.fit(days, rows, continued)
     calibrated = replace(on_all_days, calibration=trained.trial.model.calibration)
     assert saved(calibrated) == saved(trained.model)
+    assert saved(calibrated) != saved(replace(trained.trial.model, trained_through=days.last))
     once = msgspec.structs.replace(QUICK, refit=False)
     assert replace(trained.trial, setup=Setup(once)).final() is trained.trial.model
 
@@ -92,11 +94,11 @@ def test_a_member_does_not_depend_on_the_number_of_members(days):
 
 def test_the_training_set_is_standardised_and_its_target_exact(days):
     rows = usable_rows(days, QUICK)
-    training_set = TrainingSet.of(days, rows, QUICK)
-    assert training_set.x.shape == (len(rows), QUICK.window, N_FEATURES)
+    training_set, features, _ = TrainingSet.of(days, rows, QUICK)
+    assert training_set.x.shape == (len(rows), QUICK.window, N_FIRST)
     np.testing.assert_allclose(training_set.x[:, -1].mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(training_set.x[:, -1].std(axis=0), 1, atol=1e-4)
-    guess, spread = training_set.features.first_guess(days)
+    guess, spread = features.first_guess(days)
     found = guess[rows] + spread[rows] * training_set.target[:, 0]
     np.testing.assert_allclose(found, days.tmax[rows + 1], atol=1e-4)
 

@@ -8,15 +8,19 @@ import pytest
 from app.readers import read_record
 from app.training.train import setup_for
 from models.forecast.setup import Setup
-from models.forecast.station import MISSING_DECAY
+from models.forecast.station import MISSING_DECAY, SOURCES
 from models.recipe import Recipe
 from models.record.columns import COLUMNS, RAIN, TMAX, TMIN
 from models.record.sequence import first_rows, issue_rows
 from models.verification.trial import Trial
 from tests.models.forecast.gaps import changed, width, with_gaps
-from tests.stations import QUICK, ROOT, synthetic_days
+from tests.stations import QUICK, ROOT, surrounded_days, synthetic_days
 
 NAN = np.nan
+
+
+# The columns of the model of `surrounded_days`, by source.
+OF_SOURCES = (["tmax"], ["tmin"], ["rain"], ["hail", "pressure"], ["dale/pressure", "dale/tmax"])
 
 
 def expected_factor(days, row, first, widening):
@@ -24,25 +28,30 @@ def expected_factor(days, row, first, widening):
     weights = MISSING_DECAY ** np.arange(QUICK.window)
     weights /= weights.sum()
     factor = 1.0
-    for column in range(len(COLUMNS)):
-        ages = range(QUICK.window)
-        missing = sum(weights[age] for age in ages if row - age < first or np.isnan(days.values[row - age, column]))
+    for source, names in enumerate(OF_SOURCES):
+        missing = 0.0
+        for age in range(QUICK.window):
+            of_day = [np.isnan(days.column(name)[row - age]) for name in names]
+            missing += weights[age] * (1.0 if row - age < first else np.mean(of_day))
         # The widening is given for a missing latest value, and for none at all. The latest tmax is never missing.
-        known = [weights[0], 1.0] if column != TMAX else [weights[1], 1.0 - weights[0]]
-        factor += np.interp(missing, [0.0, *known], [0.0, *widening[column]])
+        known = [weights[0], 1.0] if source != TMAX else [weights[1], 1.0 - weights[0]]
+        factor += np.interp(missing, [0.0, *known], [0.0, *widening[source]])
     return factor
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
-def test_the_scale_grows_by_the_weighted_share_of_missing_values(trained, days, share):
+def test_the_scale_grows_by_the_weighted_share_of_missing_values(surrounded, share):
     """The same networks and days with two widenings; days before the sequence count as missing."""
-    gappy, model = with_gaps(days, share), trained.model
+    model, days = surrounded.model, surrounded_days()
+    gappy, rng = with_gaps(days, share), np.random.default_rng(1)
+    further = {name: np.where(rng.random(len(days)) < share, NAN, of) for name, of in days.further.items()}
+    gappy = replace(gappy, further=further)
     rows = issue_rows(gappy, QUICK)[:200]
     first = first_rows(gappy, QUICK)[rows]
-    widening = np.array([[0.2, 0.5], [0.2, 0.2], [0.0, 0.1]])
+    widening = np.array([[0.2, 0.5], [0.2, 0.2], [0.0, 0.1], [0.1, 0.4], [0.3, 0.3]])
     none, much = (
         replace(model, calibration=replace(model.calibration, widening=w)).quantiles(gappy, rows)
-        for w in (np.zeros((3, 2)), widening)
+        for w in (np.zeros_like(widening), widening)
     )
     expected = [expected_factor(gappy, *where, widening) for where in zip(rows, first, strict=True)]
     np.testing.assert_allclose(width(much) / width(none), expected)
@@ -50,11 +59,16 @@ def test_the_scale_grows_by_the_weighted_share_of_missing_values(trained, days, 
     assert expected[0] > 1.0  # the first sequence is a day shorter than the window
 
 
-def test_each_used_column_widens_and_no_other(trained, days):
-    latest, everything = trained.model.calibration.widening.T
-    assert (latest >= 0).all()
-    assert (everything >= latest).all()
-    assert (everything > 0).all()
+def test_each_used_column_widens_and_no_other(trained, surrounded, days):
+    assert (*COLUMNS, "further", "neighbours") == SOURCES
+    model = surrounded.model
+    assert (model.columns, model.neighbours) == ((*COLUMNS, "hail", "pressure"), {"dale": ("pressure", "tmax")})
+    for widening in (model.calibration.widening, trained.model.calibration.widening[: len(COLUMNS)]):
+        latest, everything = widening.T
+        assert (latest >= 0).all()
+        assert (everything >= latest).all()
+        assert (everything > 0).all()
+    assert not trained.model.calibration.widening[len(COLUMNS) :].any()
     dry = changed(days, (slice(None), RAIN, NAN))
     model = Trial.run("hill", dry, Setup(QUICK)).final()
     assert model.columns == ("tmax", "tmin")

@@ -17,7 +17,7 @@ def with_gaps(spells):
     lengths, has_tmax, has_guidance = zip(*spells, strict=True)
     days = guided_days(sum(lengths))
     days.values[~np.repeat(has_tmax, lengths), 0] = NAN
-    days.predictors["guidance"][~np.repeat(has_guidance, lengths)] = NAN
+    days.further["guidance"][~np.repeat(has_guidance, lengths)] = NAN
     return days
 
 

@@ -39,7 +39,7 @@ class TestFolds:
         incomplete = changed(DAYS, slice(540, 563))
         ((_, rows),) = backtest_folds(incomplete, FAST, 1, 100)
         assert set(range(499, 599)) - set(rows) == {*range(539, 569)}
-        guidance = replace(incomplete, predictors={"guidance": DAYS.tmax})
+        guidance = replace(incomplete, further={"guidance": DAYS.tmax})
         ((_, rows),) = backtest_folds(guidance, FAST, 1, 100)
         assert set(range(499, 599)) - set(rows) == {*range(539, 563)}
 
@@ -71,7 +71,7 @@ class TestBacktest:
         trial = Trial.run("hill", days.part(0, end), setup)
         expected = {"gru": trial.final(), **trial.baselines}
         assert list(comparison.quantiles) == list(expected)
-        assert len(expected) == (5 if days.predictors else 3)
+        assert len(expected) == (5 if days.further else 3)
         for name, forecaster in expected.items():
             quantiles = forecaster.quantiles(days, rows[:60])
             np.testing.assert_allclose(comparison.quantiles[name][:60], quantiles, atol=1e-4)

@@ -20,7 +20,7 @@ def guided(n=1500, share=1.0, **names):
     days = synthetic_days(n)
     guidance = days.next_tmax - 1 + np.random.default_rng(1).normal(0, 2, n)
     guidance[: round((1 - share) * n)] = np.nan
-    return replace(days, predictors={name: guidance + offset for name, offset in (names or {"guidance": 0}).items()})
+    return replace(days, further={name: guidance + offset for name, offset in (names or {"guidance": 0}).items()})
 
 
 class TestWithoutGuidance:
@@ -78,10 +78,10 @@ class TestGuidance:
             return "guidance" in found
 
         def without(days, missing):
-            days.predictors["guidance"][missing] = np.nan
+            days.further["guidance"][missing] = np.nan
             return days
 
-        spread_only = replace(DAYS, predictors={"guidance_spread": np.ones(1500), "next_wind": np.ones(1500)})
+        spread_only = replace(DAYS, further={"guidance_spread": np.ones(1500), "next_wind": np.ones(1500)})
         assert not is_baseline(DAYS)
         assert not is_baseline(spread_only)
         # tmax after the last day of all is unknown.
@@ -95,26 +95,26 @@ class TestGuidance:
     def test_raw_guidance_is_the_unnamed_column_or_the_mean_of_the_known_named_ones(self):
         rows = np.array([1300, 1301])
         two = guided(guidance_a=0.0, guidance_b=3.0)
-        raw = two.predictors["guidance_a"][rows]
-        two.predictors["guidance_b"][1301] = np.nan
+        raw = two.further["guidance_a"][rows]
+        two.further["guidance_b"][1301] = np.nan
         for days, expected in ((two, raw + np.array([1.5, 0.0])), (guided(guidance=0.0, guidance_a=5.0), raw)):
             found = baselines(days, TRAINING)
             np.testing.assert_allclose(found["guidance"].forecast.points(days, rows), expected)
-            same = replace(days, predictors={"guidance": np.full(1500, np.nan)})
-            same.predictors["guidance"][rows] = expected
+            same = replace(days, further={"guidance": np.full(1500, np.nan)})
+            same.further["guidance"][rows] = expected
             emos = found["emos"].regression
             np.testing.assert_allclose(emos.quantiles(days, rows), emos.quantiles(same, rows))
 
     def test_climatology_replaces_missing_guidance(self):
         """For both, with its own distribution in the case of EMOS, whose errors are those of days with guidance."""
         days = guided()
-        days.predictors["guidance"][1450:1460] = np.nan
+        days.further["guidance"][1450:1460] = np.nan
         missing, known = np.arange(1450, 1460), np.arange(1460, 1490)
         found = {name: b.calibrated(days, ROWS[1000:1400]) for name, b in baselines(days, ROWS[:1000]).items()}
         usual = found["climatology"].quantiles(days, missing)
         np.testing.assert_allclose(found["guidance"].quantiles(days, missing)[:, 99], usual[:, 99])
         np.testing.assert_array_equal(found["emos"].quantiles(days, missing), usual)
-        np.testing.assert_array_equal(found["emos"].quantiles(replace(days, predictors={}), missing), usual)
+        np.testing.assert_array_equal(found["emos"].quantiles(replace(days, further={}), missing), usual)
         width = np.ptp(found["emos"].quantiles(days, known)[:, [19, 179]], axis=1)
         assert width.max() < np.ptp(usual[:, [19, 179]], axis=1).min()
 

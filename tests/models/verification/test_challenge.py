@@ -81,7 +81,7 @@ class TestChampion:
         assert not can_continue(retrain="cold")
         for other in ({"hidden": 5}, {"members": 3}, {"layers": 2}, {"cell": "lstm"}, {"memory": 5}):
             assert not can_continue(**other)
-        assert not can_continue(replace(DAYS, predictors={"guidance": DAYS.tmax}))
+        assert not can_continue(replace(DAYS, further={"guidance": DAYS.tmax}))
 
 
 class TestChallenge:
@@ -139,7 +139,7 @@ class TestChallenge:
     def test_warm_retraining_continues_the_champion_and_keeps_its_calibration(self, champion):
         found = challenged(DAYS, champion, WARM)
         assert (found.verdict.promote, found.retrain, found.trial) == (True, "warm", None), found.verdict.reason
-        setup = Setup(WARM, 0, champion.model.station_only.members, warm=True)
+        setup = Setup(WARM, 0, champion.model.station_only.members, stage="warm")
         judged = retrained(champion.model, KNOWN, setup).quantiles(DAYS, np.arange(1199, 1499))
         np.testing.assert_allclose(found.comparison.quantiles[CHALLENGER], judged, atol=1e-4)
         expected = retrained(champion.model, DAYS, setup)
@@ -172,14 +172,14 @@ class TestGuidance:
         assert later.verdict.promote, later.verdict.reason
         assert later.model.corrected_through == days.last
 
-    def test_a_record_without_the_champions_predictors_cannot_be_judged(self, guided, days_with_guidance):
+    def test_a_record_without_the_champions_columns_cannot_be_judged(self, guided, days_with_guidance):
         champion = Champion(guided.model, guided.trial.comparison.issued[-1])
         lost = StationDays(days_with_guidance.first, days_with_guidance.values)
         found = challenged(lost, champion, QUICK)
         assert not found.verdict.promote
         assert found.verdict.reason == (
-            "the champion uses guidance, guidance_spread, wind, which the record lacks: "
-            "add --guidance or --predictors, or use --force to promote a model without it"
+            "the champion uses next_wind, guidance, guidance_spread, which the record lacks: "
+            "add --guidance or --columns, or use --force to promote a model without it"
         )
 
     @pytest.mark.usefixtures("few_rechecked")

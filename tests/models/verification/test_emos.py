@@ -33,21 +33,21 @@ def season(days, rows=ROWS):
     return np.column_stack([np.sin(angle), np.cos(angle)])
 
 
-def with_predictors(**predictors):
-    return replace(DAYS, predictors=predictors)
+def with_further(**columns):
+    return replace(DAYS, further=columns)
 
 
 DAYS = generated()
-GUIDANCE, SPREAD = DAYS.predictors["guidance"], DAYS.predictors["guidance_spread"]
+GUIDANCE, SPREAD = DAYS.further["guidance"], DAYS.further["guidance_spread"]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fit_has_the_greatest_likelihood_of_the_documented_model(seed):
     days = generated(seed)
     emos = Emos.fit(days, ROWS)
-    assert emos.usual == pytest.approx(np.median(np.log(days.predictors["guidance_spread"][ROWS])))
-    design = np.column_stack([np.ones(len(ROWS)), days.predictors["guidance"][ROWS], season(days)])
-    log_spread = np.log(days.predictors["guidance_spread"][ROWS]) - emos.usual
+    assert emos.usual == pytest.approx(np.median(np.log(days.further["guidance_spread"][ROWS])))
+    design = np.column_stack([np.ones(len(ROWS)), days.further["guidance"][ROWS], season(days)])
+    log_spread = np.log(days.further["guidance_spread"][ROWS]) - emos.usual
 
     def model(p):
         return norm(design @ p[:4], np.exp(p[4] + p[5] * log_spread))
@@ -64,13 +64,13 @@ def test_the_fit_has_the_greatest_likelihood_of_the_documented_model(seed):
 
 @pytest.mark.parametrize("spread", [{}, {"guidance_spread": np.full(N, 0.7)}, {"guidance_spread": np.full(N, np.nan)}])
 def test_without_a_varying_spread_it_is_least_squares(spread):
-    emos = Emos.fit(with_predictors(guidance=GUIDANCE, **spread), ROWS)
+    emos = Emos.fit(with_further(guidance=GUIDANCE, **spread), ROWS)
     design = np.column_stack([np.ones(len(ROWS)), GUIDANCE[ROWS], season(DAYS)])
     coefficients, (squares,), *_ = np.linalg.lstsq(design, DAYS.next_tmax[ROWS])
     np.testing.assert_allclose(emos.location, coefficients, atol=1e-7)
     np.testing.assert_allclose(emos.log_scale, [np.log(np.sqrt(squares / len(ROWS))), 0], atol=1e-7)
     # A spread that appears later changes nothing.
-    bare = with_predictors(guidance=GUIDANCE)
+    bare = with_further(guidance=GUIDANCE)
     np.testing.assert_allclose(emos.quantiles(DAYS, ROWS), emos.quantiles(bare, ROWS))
 
 
@@ -78,7 +78,7 @@ def test_a_missing_spread_counts_as_the_usual_one():
     emos = Emos.fit(DAYS, ROWS)
     spreads = [np.where(np.arange(N) == 5, value, SPREAD) for value in (np.nan, np.exp(emos.usual))]
     of_nan, of_usual = (
-        emos.quantiles(with_predictors(guidance=GUIDANCE, guidance_spread=s), np.array([5, 6])) for s in spreads
+        emos.quantiles(with_further(guidance=GUIDANCE, guidance_spread=s), np.array([5, 6])) for s in spreads
     )
     np.testing.assert_allclose(of_nan, of_usual)
 
@@ -87,7 +87,7 @@ def test_a_missing_spread_counts_as_the_usual_one():
 def test_a_zero_spread_is_not_certainty(zeros):
     spread = SPREAD.copy()
     spread[zeros] = 0.0
-    days = with_predictors(guidance=GUIDANCE, guidance_spread=spread)
+    days = with_further(guidance=GUIDANCE, guidance_spread=spread)
     quantiles = Emos.fit(days, ROWS).quantiles(days, ROWS)
     assert np.isfinite(quantiles).all()
     assert np.ptp(quantiles, axis=1).min() > 0.5
@@ -96,30 +96,30 @@ def test_a_zero_spread_is_not_certainty(zeros):
 def test_days_without_guidance_train_nothing_and_get_no_forecast():
     guidance = GUIDANCE.copy()
     guidance[100:200] = np.nan
-    incomplete = with_predictors(guidance=guidance, guidance_spread=SPREAD)
+    incomplete = with_further(guidance=guidance, guidance_spread=SPREAD)
     emos, other = Emos.fit(incomplete, ROWS), Emos.fit(DAYS, np.delete(ROWS, slice(100, 200)))
     for name in ("location", "log_scale", "usual"):
         np.testing.assert_array_equal(getattr(emos, name), getattr(other, name))
     missing = np.isnan(emos.quantiles(incomplete, ROWS))
     np.testing.assert_array_equal(missing, np.tile((ROWS[:, None] >= 100) & (ROWS[:, None] < 200), 199))
     with pytest.raises(ValueError, match="no day has both guidance and tmax on the next day"):
-        Emos.fit(with_predictors(), ROWS)
+        Emos.fit(with_further(), ROWS)
 
 
 def test_days_beyond_the_training_rows_train_nothing():
-    later = StationDays(DAYS.first, DAYS.values.copy(), {k: v.copy() for k, v in DAYS.predictors.items()})
+    later = StationDays(DAYS.first, DAYS.values.copy(), {k: v.copy() for k, v in DAYS.further.items()})
     later.values[1001:] += 30
-    later.predictors["guidance"][1000:] -= 20
-    later.predictors["guidance_spread"][1000:] *= 9
+    later.further["guidance"][1000:] -= 20
+    later.further["guidance_spread"][1000:] *= 9
     one, other = (Emos.fit(days, ROWS[:1000]) for days in (DAYS, later))
     for name in ("location", "log_scale", "usual"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_perfect_and_constant_guidance_are_handled():
-    perfect = with_predictors(guidance=DAYS.next_tmax, guidance_spread=SPREAD)
+    perfect = with_further(guidance=DAYS.next_tmax, guidance_spread=SPREAD)
     emos = Emos.fit(perfect, ROWS)
     np.testing.assert_allclose(emos.quantiles(perfect, ROWS), np.tile(DAYS.next_tmax[ROWS, None], 199), atol=0.01)
-    constant = with_predictors(guidance=np.full(N, 20.0))
+    constant = with_further(guidance=np.full(N, 20.0))
     quantiles = Emos.fit(constant, ROWS).quantiles(constant, ROWS)
     assert quantiles[:, 99].mean() == pytest.approx(DAYS.next_tmax[ROWS].mean(), abs=0.1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.forecast.setup import Setup
-from models.record.columns import PredictorError
+from models.record.columns import COLUMNS, ColumnError
 from models.record.days import StationDays
 from models.record.split import Split
 from models.verification.backtest import backtest
@@ -21,10 +21,10 @@ ONCE = msgspec.structs.replace(QUICK, refit=False)
 
 
 def without_guidance(days, rows):
-    predictors = {name: series.copy() for name, series in days.predictors.items()}
-    for series in predictors.values():
+    further = {name: series.copy() for name, series in days.further.items()}
+    for series in further.values():
         series[rows] = NAN
-    return replace(days, predictors=predictors)
+    return replace(days, further=further)
 
 
 def champion_of(days, recipe):
@@ -32,15 +32,12 @@ def champion_of(days, recipe):
     return Champion(trial.final(), trial.comparison.issued[-1])
 
 
-def test_leaks_and_predictors_without_guidance_are_rejected():
+def test_leaks_are_rejected_and_named_columns_need_no_guidance():
     days = guided_days(200)
-    with pytest.raises(PredictorError, match="guidance is not a forecast"):
-        Trial.run("hill", replace(days, predictors={"guidance": days.next_tmax}), QUICKLY)
-    windy = replace(days, predictors={"wind": days.predictors["wind"]})
-    with pytest.raises(PredictorError, match="wind: predictors only correct guidance"):
-        Trial.run("hill", windy, Setup(msgspec.structs.replace(QUICK, predictors=["wind"])))
-    everything = Trial.run("hill", windy, Setup(msgspec.structs.replace(QUICK, predictors=["all"])))
-    assert everything.model.predictors == ()
+    with pytest.raises(ColumnError, match="guidance equals the next day's tmax"):
+        Trial.run("hill", replace(days, further={"guidance": days.next_tmax}), QUICKLY)
+    windy = replace(days, further={"next_wind": days.further["next_wind"]})
+    assert Trial.run("hill", windy, QUICKLY).model.columns == (*COLUMNS, "next_wind")
 
 
 def test_guidance_that_ended_long_ago_is_compared_on_the_days_since():

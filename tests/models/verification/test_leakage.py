@@ -40,7 +40,7 @@ def untouched():
 
 
 def changed(days, row, future, seed):
-    """Return the record with other values and predictors from ``row`` on."""
+    """Return the record with other values and further columns from ``row`` on."""
     rng = np.random.default_rng(seed)
 
     def of(series):
@@ -48,7 +48,7 @@ def changed(days, row, future, seed):
 
     values = of(days.values)
     values[:, RAIN] = np.abs(values[:, RAIN])
-    return StationDays(days.first, values, {name: of(series) for name, series in days.predictors.items()})
+    return StationDays(days.first, values, {name: of(series) for name, series in days.further.items()})
 
 
 def assert_same(one, other, names):

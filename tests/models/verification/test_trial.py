@@ -50,7 +50,7 @@ class TestTrial:
     def test_held_out_days_train_nothing(self, days):
         """Other days after the first of them change only the calibration of the station's own model."""
         one = trial(days)
-        other_days = StationDays(days.first, days.values.copy(), dict(days.predictors))
+        other_days = StationDays(days.first, days.values.copy(), dict(days.further))
         other_days.values[one.split.held_out[0] + 1 :] = synthetic_days(600, seed=9).values[-len(one.split.held_out) :]
         other = trial(other_days)
         own = replace(other.model.station_only, calibration=one.model.station_only.calibration)
@@ -83,13 +83,11 @@ class TestTrial:
             trial(synthetic_days(119))
         with pytest.raises(ValueError, match="tmax is 20 degC on all 1200 days: the value never changes"):
             trial(StationDays(DAYS.first, np.full((1200, 3), 20.0)))
-        diverging = Recipe(hidden=64, members=1, window=8, initial_weights="random", learning_rate=1.0, clip_norm=1e9)
+        diverging = {"learning_rate": 1.0, "clip_norm": 1e9, "weight_decay": 0.0, "epochs": 20}
         with pytest.raises(FloatingPointError, match="lower the learning rate"):
-            trial(recipe=msgspec.structs.replace(diverging, epochs=20))
-        with pytest.raises(ValueError, match="guidance is not a forecast: it equals the next day's tmax"):
-            trial(replace(DAYS, predictors={"guidance": DAYS.next_tmax}))
-        with pytest.raises(ValueError, match="next_wind: predictors only correct guidance"):
-            trial(recipe=msgspec.structs.replace(FAST, predictors=["next_wind"]))
+            trial(recipe=Recipe(hidden=64, members=1, window=8, initial_weights="random", **diverging))
+        with pytest.raises(ValueError, match="guidance equals the next day's tmax"):
+            trial(replace(DAYS, further={"guidance": DAYS.next_tmax}))
 
 
 class TestFinal:
@@ -107,6 +105,10 @@ class TestFinal:
     def test_the_number_of_networks(self):
         recipe = Recipe(members=3, guidance=GuidanceRecipe(folds=4, members=2))
         assert (n_networks(DAYS, recipe), n_networks(GUIDED, recipe)) == (3 * 2, (3 + 4 * 2) * 2)
+        # Where there are neighbours, "auto" takes a trial with them and one without.
+        auto = msgspec.structs.replace(recipe, neighbours="auto")
+        near = replace(DAYS, further={"dale/tmax": DAYS.tmax})
+        assert (n_networks(DAYS, auto), n_networks(near, auto), n_networks(near, recipe)) == (3 * 2, 3 * 3, 3 * 2)
 
     def test_without_refit_it_is_the_scored_model(self):
         found = trial()

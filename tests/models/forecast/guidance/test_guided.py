@@ -43,11 +43,11 @@ def fitted(days):
 
 
 def without(days, rows, names=("guidance",)):
-    """Return the days without predictors on some rows."""
-    predictors = {name: series.copy() for name, series in days.predictors.items()}
+    """Return the days without further columns on some rows."""
+    further = {name: series.copy() for name, series in days.further.items()}
     for name in names:
-        predictors[name][rows] = NAN
-    return replace(days, predictors=predictors)
+        further[name][rows] = NAN
+    return replace(days, further=further)
 
 
 def quantiles_of(model, days):
@@ -58,7 +58,7 @@ def test_it_beats_guidance_with_and_without_its_mean_bias_and_the_baselines(guid
     comparison = guided.trial.comparison
     scores = comparison.scores()
     rows = np.searchsorted(days.dates, comparison.issued)
-    unbiased = days.predictors["guidance"][rows] + 2.8 - comparison.observed
+    unbiased = days.further["guidance"][rows] + 2.8 - comparison.observed
     assert set(scores) == {"gru", "persistence", "climatology", "guidance", "emos"}
     assert scores["gru"].mae < 0.95 * np.abs(unbiased).mean()
     assert scores["gru"].mae < 0.5 * scores["persistence"].mae
@@ -68,10 +68,13 @@ def test_it_beats_guidance_with_and_without_its_mean_bias_and_the_baselines(guid
 
 
 def test_without_guidance_it_is_the_stations_own_model(model, days):
-    plain = StationDays(days.first, days.values)
+    """It looks at all columns that are no forecasts."""
+    plain = replace(days, further={"next_wind": days.further["next_wind"]})
     own = Trial.run("hill", plain, QUICKLY).final()
     rows = np.arange(1000, 1100)
     assert isinstance(own, StationForecaster)
+    assert own.columns == model.station_only.columns == ("tmax", "tmin", "rain", "next_wind")
+    assert model.columns == (*own.columns, "guidance", "guidance_spread")
     np.testing.assert_array_equal(model.station_only.quantiles(days, rows), own.quantiles(plain, rows))
     blank = model.predict(without(days, -1))
     assert blank.distribution.quantiles.tobytes() == quantiles_of(own, days).tobytes()
@@ -89,8 +92,8 @@ def test_one_forecast_agrees_with_those_from_many_days(model, days):
 
 def test_days_after_the_training_rows_have_no_influence(days, fitted):
     rows = guidance_rows(days)[:600]
-    later = StationDays(days.first, days.values.copy(), {name: s.copy() for name, s in days.predictors.items()})
-    for table in (later.values, *later.predictors.values()):
+    later = StationDays(days.first, days.values.copy(), {name: s.copy() for name, s in days.further.items()})
+    for table in (later.values, *later.further.values()):
         table[int(rows[-1]) + 2 :] = 33.0
     other = GuidedForecaster.fit(later, rows, fitted.station_only, QUICKLY)
     assert joblib.hash(to_state(other)) == joblib.hash(to_state(fitted))
@@ -99,14 +102,14 @@ def test_days_after_the_training_rows_have_no_influence(days, fitted):
 
 def test_missing_inputs_are_named_and_widen_the_forecast(model, days):
     assert model.predict(days).filled == ()
-    no_wind = model.predict(without(days, -1, ("wind",)))
-    assert no_wind.filled == ((days.last, "wind"),)
+    no_wind = model.predict(without(days, -1, ("next_wind",)))
+    assert "next_wind" in str((no_wind.filled, no_wind.notes))
     no_past = model.predict(without(days, slice(0, -1)))
     assert no_past.notes == ("guidance is known for 0 of the previous 13 days: its recent errors are uncertain",)
     rows = np.arange(900, 1000)
     usual = width(model.quantiles(days, rows)).mean()
     assert model.widening[0] > 0.05
-    assert width(model.quantiles(without(days, rows, ("wind",)), rows)).mean() > 1.03 * usual
+    assert width(model.quantiles(without(days, rows, ("next_wind",)), rows)).mean() > 1.03 * usual
     no_wider = replace(model, widening=np.zeros(2))
     ratio = width(quantiles_of(model, without(days, slice(0, -1)))) / width(
         quantiles_of(no_wider, without(days, slice(0, -1)))
@@ -116,7 +119,7 @@ def test_missing_inputs_are_named_and_widen_the_forecast(model, days):
 
 def test_a_shift_of_the_guidance_is_mostly_recovered_within_30_days(days, fitted):
     shifted = without(days, [])
-    shifted.predictors["guidance"][1000:] += 3.0
+    shifted.further["guidance"][1000:] += 3.0
     rows = np.array([1000, *range(1028, 1033)])
     difference = (fitted.quantiles(shifted, rows) - fitted.quantiles(days, rows))[:, MEDIAN]
     assert difference[0] > 2.0
@@ -128,10 +131,10 @@ def test_guidance_that_needs_no_correction_gets_none():
     rng = np.random.default_rng(5)
     days = synthetic_days(301)
     guidance = days.next_tmax - 1.5 + rng.normal(0, 1.5, 301)
-    days = replace(days, predictors={"guidance": guidance}).part(0, 300)
+    days = replace(days, further={"guidance": guidance}).part(0, 300)
     model = Trial.run("hill", days, QUICKLY).model
     rows = np.arange(200, 299)
-    difference = model.quantiles(days, rows)[:, MEDIAN] - (days.predictors["guidance"][rows] + 1.5)
+    difference = model.quantiles(days, rows)[:, MEDIAN] - (days.further["guidance"][rows] + 1.5)
     assert np.abs(difference).mean() < 0.6
     assert model.shrinkage_weights.networks < 0.3
 
@@ -147,9 +150,9 @@ def test_one_day_is_enough_with_guidance_but_needs_tmax(model, days):
         model.predict(blank)
 
 
-def test_predictors_unknown_to_the_model_have_no_influence(model, days):
+def test_columns_unknown_to_the_model_have_no_influence(model, days):
     """A provider that is added later, or that replaces another under a new name."""
-    added = replace(days, predictors=days.predictors | {"guidance_new": days.next_tmax + 9})
+    added = replace(days, further=days.further | {"guidance_new": days.next_tmax + 9})
     assert model.predict(added).tmax == model.predict(days).tmax
-    renamed = replace(days, predictors={"guidance_new": days.predictors["guidance"]})
+    renamed = replace(days, further={"guidance_new": days.further["guidance"]})
     assert model.predict(renamed).notes[0].startswith("no guidance for")

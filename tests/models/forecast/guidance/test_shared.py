@@ -58,11 +58,11 @@ def test_days_held_out_at_any_station_train_only_the_whole(two_stations):
     assert joblib.hash(before["whole"]) != joblib.hash(after["whole"])
 
 
-def test_stations_with_other_predictors_a_leak_or_no_guidance_are_left_out(two_stations, shared):
+def test_stations_with_other_columns_a_leak_or_no_guidance_are_left_out(two_stations, shared):
     assert (shared.stations, shared.n) == (2, 2 * 299)
-    assert shared.predictors == ("guidance", "guidance_spread", "wind")
+    assert shared.columns == ("guidance", "guidance_spread", "next_wind")
     leaks = guided_days(300, 3)
-    leaks = replace(leaks, predictors=leaks.predictors | {"guidance": leaks.next_tmax})
+    leaks = replace(leaks, further=leaks.further | {"guidance": leaks.next_tmax})
     others = [guided_days(300, 5, wind=False), leaks, synthetic_days(300), two_stations[0].part(0, 0)]
     assert saved(SharedCorrector.fit([*two_stations, *others], QUICK)) == saved(shared)
     with pytest.raises(ValueError, match="no station has enough guidance to train a shared corrector"):
@@ -70,15 +70,15 @@ def test_stations_with_other_predictors_a_leak_or_no_guidance_are_left_out(two_s
 
 
 def test_a_station_continues_correctors_that_match_and_know_none_of_its_held_out_days(shared):
-    predictors, through = shared.predictors, shared.earlier.through
-    assert shared.correctors_for(predictors, QUICK, None) is shared.whole
-    assert shared.correctors_for(predictors, QUICK, through) is shared.earlier
-    assert shared.correctors_for(predictors, QUICK, through - ONE_DAY) is None
+    columns, through = shared.columns, shared.earlier.through
+    assert shared.correctors_for(columns, QUICK, None) is shared.whole
+    assert shared.correctors_for(columns, QUICK, through) is shared.earlier
+    assert shared.correctors_for(columns, QUICK, through - ONE_DAY) is None
     assert shared.correctors_for(("guidance",), QUICK, None) is None
     for changed in ({"cell": "lstm"}, {"guidance": msgspec.structs.replace(QUICK.guidance, folds=4)}):
-        assert shared.correctors_for(predictors, msgspec.structs.replace(QUICK, **changed), None) is None
+        assert shared.correctors_for(columns, msgspec.structs.replace(QUICK, **changed), None) is None
     same_networks = msgspec.structs.replace(QUICK, hidden=9, members=3, epochs=7)
-    assert shared.correctors_for(predictors, same_networks, None) is shared.whole
+    assert shared.correctors_for(columns, same_networks, None) is shared.whole
 
 
 def test_a_trial_does_not_continue_correctors_that_know_its_held_out_days(shared):
@@ -89,7 +89,7 @@ def test_a_trial_does_not_continue_correctors_that_know_its_held_out_days(shared
     assert continued.final().used_shared
 
 
-def test_a_shared_corrector_of_other_predictors_changes_nothing(shared):
+def test_a_shared_corrector_of_other_columns_changes_nothing(shared):
     others = guided_days(150, 5, wind=False)
     one, other = (Trial.run("x", others, setup).model for setup in (ALONE, Setup(QUICK, shared=shared)))
     assert saved(one) == saved(other)

@@ -50,10 +50,10 @@ def test_impossible_values_are_set_aside_and_listed():
     ]
     expected = [[20, 10, 0], [NAN, 10, 0], [NAN, NAN, 5], [20, 10, NAN], [50, NAN, 1825]]
     np.testing.assert_array_equal(kept.values, expected)
-    np.testing.assert_array_equal(kept.predictors["guidance"], [NAN, NAN, 3, 4, 5])
-    np.testing.assert_array_equal(kept.predictors["guidance_spread"], [1, 1, NAN, 1, 1])
+    np.testing.assert_array_equal(kept.further["guidance"], [NAN, NAN, 3, 4, 5])
+    np.testing.assert_array_equal(kept.further["guidance_spread"], [1, 1, NAN, 1, 1])
     # The given record is unchanged.
-    assert (days.values[1, 0], days.predictors["guidance"][1]) == (60, -9999)
+    assert (days.values[1, 0], days.further["guidance"][1]) == (60, -9999)
 
 
 def test_suspect_values_are_listed_by_date_once_for_each_finding():
