@@ -180,7 +180,8 @@ for seed, moment in enumerate(eval(sys.argv[1])):
 def test_server_answers_while_trainings_are_killed(tmp_path, serve):
     """Real trainings and a real server: every answer comes from an intact champion, in the order of the history."""
     record = synthetic_days(400)
-    arguments = ["--data", write_csv(tmp_path / "hill.csv", record), "--quick", "--force", "--store", tmp_path / "store"]
+    data = write_csv(tmp_path / "hill.csv", record)
+    arguments = ["--data", data, "--quick", "--force", "--store", tmp_path / "store"]
     assert call_script("train", *arguments, "--seed", 9).returncode == 0
     store = Store(tmp_path / "store")
     hill, server = store.station("hill"), serve(store.root)
