@@ -114,9 +114,10 @@ class StationForecaster:
         for index, source in enumerate(SOURCES):
             if source in self.sources:
                 latest_share, all_share = self._missing_shares[:, index]
-                latest = max(0.0, widening(source, 1, latest_share))
-                table[index] = latest, max(latest, widening(source, self.recommended_days, all_share))
-        return table
+                latest, of_all = widening(source, 1, latest_share), widening(source, self.recommended_days, all_share)
+                # The networks know of no missing values of a measured column, but have learned to do without a group.
+                table[index] = latest, of_all if source in GROUPS else max(latest, of_all)
+        return np.maximum(table, 0.0)
 
     def quantiles(self, days: StationDays, rows: Array) -> Array:
         """Return the quantiles (n, 199), degC, of tmax on the day after each of ``rows``.
