@@ -33,7 +33,7 @@ WARMUP_SHARE = 0.1
 
 # Fractions of the training windows, drawn anew in each minibatch, in which all further columns are hidden, those of the
 # neighbours alone, and those of the station itself alone.
-HIDE_ALL, HIDE_NEIGHBOURS, HIDE_OWN = 0.2, 0.2, 0.05
+HIDE_ALL, HIDE_NEIGHBOURS, HIDE_OWN = 0.25, 0.25, 0.05
 
 # A training from the first weights; its continuation on all days; the continuation of a champion on new days.
 Stage: TypeAlias = Literal["cold", "refit", "warm"]
