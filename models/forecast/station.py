@@ -35,6 +35,9 @@ MISSING_DECAY = 0.7
 # Smallest relative increase of the scale if all values of a column are missing, whatever the calibration rows show.
 MIN_WIDENING = 0.05
 
+# Rows, spread over the calibration rows, from which the widening is fitted: it takes two forecasts of each per source.
+WIDENING_ROWS = 600
+
 # Prior weight, in days, of keeping the whole correction of the networks.
 CORRECTION_PRIOR_DAYS = 1000
 
@@ -87,7 +90,8 @@ class StationForecaster:
         prior = CORRECTION_PRIOR_DAYS * float((now * now).mean())
         share = ((now * target).sum() + prior) / max(float((now * now).sum()) + prior, 1e-12)
         weight = float(np.clip(share, 0.0, 1.0))
-        widening = self._fit_widening(days, rows, first, target, weight, m, s)
+        some = np.linspace(0, len(rows) - 1, min(len(rows), WIDENING_ROWS)).astype(int)
+        widening = self._fit_widening(days, rows[some], first[some], target[some], weight, m[some], s[some])
         # Missing values widen the scale of these rows too, and must not count twice; nor must the last errors.
         location, recent = self._location(days, rows, first, guess, spread, weight * m, s)
         scale = s[:, -1] * self._widening_factor(self._missing(days, rows, first), widening)
