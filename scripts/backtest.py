@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +11,7 @@ import click
 import msgspec
 import numpy as np
 
-from app.readers import Record, groups, read_with_guidance
+from app.readers import Record, groups, read_with_guidance, readable
 from app.store.files import replace_file
 from app.store.manifest import Span
 from app.text import one_line
@@ -114,7 +113,7 @@ def backtest(
 
     stations = groups(files, record_format)
     shared = shared_until([together for _, together in stations], read, recipe, seed) if pool else None
-    surroundings = Surroundings(all_records([together for _, together in stations], read) if recipe.neighbours else ())
+    surroundings = Surroundings(readable([together for _, together in stations], read) if recipe.neighbours else ())
     for _, together in stations:
         name = one_line(", ".join(map(str, together)))
         try:
@@ -146,21 +145,12 @@ def shared_until(
     @cache
     def shared(through: np.datetime64) -> SharedCorrector | None:
         try:
-            return fit_shared(all_records(stations, read), recipe, seed, through)
+            return fit_shared(readable(stations, read), recipe, seed, through)
         except ValueError as error:
             messages.print(f"for the fold trained up to {through}, no shared corrector: {error}")
             return None
 
     return shared
-
-
-def all_records(stations: Iterable[tuple[Path, ...]], read: Callable[[tuple[Path, ...]], list[Record]]) -> list[Record]:
-    """Return the records of all files; those that cannot be read are reported when the station is backtested."""
-    records: list[Record] = []
-    for together in stations:
-        with suppress(ValueError, OSError):
-            records += read(together)
-    return records
 
 
 def backtest_station(

@@ -6,7 +6,8 @@ station of them. Sources that are no table have a reader of their own.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.readers.contents import FORMAT_NAMES, Content, first_station, read_source, table_of
@@ -164,6 +165,15 @@ def _first_station(path: Path, record_format: str) -> str:
         return ""
 
 
+def readable(stations: Iterable[tuple[Path, ...]], read: Callable[[tuple[Path, ...]], list[Record]]) -> list[Record]:
+    """Return the records of all files; those that cannot be read are left out, for whoever needs one to report it."""
+    records: list[Record] = []
+    for together in stations:
+        with suppress(ValueError, OSError):
+            records += read(together)
+    return records
+
+
 def column_names(path: Path) -> tuple[str, ...]:
     """Return the names of the columns of a table, lower-case; none for a source that is no table."""
     try:
@@ -204,6 +214,7 @@ __all__ = [
     "read_record",
     "read_stations",
     "read_with_guidance",
+    "readable",
     "station_name",
     "valid_name",
     "with_family",

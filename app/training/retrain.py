@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.readers import Record, groups, read_with_guidance
+from app.readers import Record, groups, read_with_guidance, readable
 from app.store import Store, StoreError
 from app.store.files import make_folder, replace_file, writing
 from app.store.history import digest
@@ -212,11 +212,8 @@ def with_neighbours(due: Iterable[Task], read: Callable[[], Surroundings]) -> It
 
 def _all(files: Sequence[Path], plan: Plan, guidance: Mapping[str, Path]) -> list[Record]:
     """Return the records of all stations; unreadable files are left out, as they are reported with the tasks."""
-    records: list[Record] = []
-    for _, together in groups(files, plan.record_format, beside=False):
-        with suppress(ValueError, OSError):
-            records += _read(together, plan, guidance)
-    return records
+    stations = groups(files, plan.record_format, beside=False)
+    return readable((together for _, together in stations), lambda together: _read(together, plan, guidance))
 
 
 def settle(store: Store, task: Task, answer: Answer | Exception) -> Outcome:
