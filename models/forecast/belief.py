@@ -112,10 +112,11 @@ class Belief:
             Doubt(row, name, "far" if is_possible else "impossible")
             for row, name, is_possible in self.further.unbelievable(days)
         )
-        if doubted:
-            days = replace(days, further={name: values.copy() for name, values in days.further.items()})
-            for doubt in doubted:
-                days.further[doubt.column][doubt.row] = np.nan
+        if not doubted:
+            return self._judged(days, units, accepted)
+        days = replace(days, further={name: values.copy() for name, values in days.further.items()})
+        for doubt in doubted:
+            days.further[doubt.column][doubt.row] = np.nan
         judgement = self._judged(days, units, accepted)
         return replace(judgement, set_aside=tuple(sorted((*judgement.set_aside, *doubted), key=_place)))
 
