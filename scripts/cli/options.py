@@ -35,7 +35,10 @@ class Neighbours(click.ParamType[int | str]):
         """Return the number, or "auto"."""
         if value == "auto":
             return "auto"
-        return click.IntRange(0, 100).convert(value, param, ctx)
+        try:
+            return click.IntRange(0, 100).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a number from 0 to 100 nor auto", param, ctx)
 
 
 cell = click.option("--cell", type=click.Choice(CELLS), help="Recurrent cell; overrides the recipe.")

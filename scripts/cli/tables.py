@@ -7,7 +7,7 @@ from rich.table import Table
 
 from app.store.manifest import Manifest
 from app.training.outcomes import Outcome, counts, cpu_seconds
-from models.forecast.features import OWN
+from models.forecast.features import GROUPS, OWN
 from models.forecast.guidance.guided import GuidedForecaster
 from models.forecast.saved import Forecaster
 from models.forecast.station import SOURCES
@@ -82,7 +82,10 @@ def calibration_table(comparison: Comparison, model: Forecaster) -> Table:
         table.add_row("shrinkage weight of the networks", f"{100 * calibration.shrinkage_weight:.0f} %")
         for source, (latest, everything) in zip(SOURCES, 100 * calibration.widening, strict=True):
             if source in model.station_only.sources:
-                widening = f"{latest:.0f} % (latest missing), {everything:.0f} % (all missing)"
+                # The networks themselves widen the range without a group of further columns.
+                by_networks = source in GROUPS and everything == 0
+                of_all = "that of the networks" if by_networks else f"{everything:.0f} %"
+                widening = f"{latest:.0f} % (latest missing), {of_all} (all missing)"
                 table.add_row(f"widening without {SHOWN_SOURCES.get(source, source)}", widening)
     return table
 

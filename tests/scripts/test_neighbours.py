@@ -60,14 +60,11 @@ class TestTrain:
         assert "neighbours" not in done.stderr
         assert station.manifest(station.champion()).neighbours == {}
 
-    @pytest.mark.parametrize(
-        ("given", "message"),
-        [("x", "'x' is not a valid integer"), ("-1", "is not in the range"), ("101", "is not in the range")],
-    )
+    @pytest.mark.parametrize("given", ["x", "-1", "101"])
     @pytest.mark.parametrize("command", ["train", "backtest"])
-    def test_what_is_neither_a_number_nor_auto_is_refused(self, files, tmp_path, fails, command, given, message):
+    def test_what_is_neither_a_number_nor_auto_is_refused(self, files, tmp_path, fails, command, given):
         done = call_script(command, *files, "--neighbours", given, TMAX_STORE=str(tmp_path / "store"))
-        fails(done, 2, message)
+        fails(done, 2, f"'{given}' is neither a number from 0 to 100 nor auto")
         assert not (tmp_path / "store").exists()
 
 
