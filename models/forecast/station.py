@@ -9,6 +9,7 @@ import numpy as np
 from models.forecast.calibration import LOGISTIC, Calibration, SeasonalErrors
 from models.forecast.distribution import Distribution, Forecast, missing_values
 from models.forecast.features import GROUPS, NEIGHBOURS, Features
+from models.forecast.missing import SOURCES, MissingValues
 from models.forecast.networks import (
     Scaler,
     TrainingSet,
@@ -22,15 +23,9 @@ from models.forecast.running import running_error, running_factor
 from models.forecast.setup import Setup
 from models.nn import Array, Parameters, RecurrentNetwork, predict_rows
 from models.recipe import Recipe
-from models.record.columns import COLUMNS, TMAX, neighbour_of, own_name
+from models.record.columns import neighbour_of, own_name
 from models.record.days import ONE_DAY, StationDays
 from models.record.sequence import first_rows, sequence
-
-# What may be missing: each of the measured columns, and each group of further columns.
-SOURCES = (*COLUMNS, *GROUPS)
-
-# A missing value counts less by this factor for each day of its age.
-MISSING_DECAY = 0.7
 
 # Smallest relative increase of the scale if all values of a column are missing, whatever the calibration rows show.
 MIN_WIDENING = 0.05
@@ -94,7 +89,7 @@ class StationForecaster:
         widening = self._fit_widening(days, rows[some], first[some], target[some], weight, m[some], s[some])
         # Missing values widen the scale of these rows too, and must not count twice; nor must the last errors.
         location, recent = self._location(days, rows, first, guess, spread, weight * m, s)
-        scale = s[:, -1] * self._widening_factor(self._missing(days, rows, first), widening)
+        scale = s[:, -1] * self.missing.factor(days, rows, first, widening)
         typical = float(np.abs((target - location) / scale).mean()) or 1.0
         error = (target - location) / (scale * running_factor(recent, s, typical, RUNNING_FACTOR_PRIOR_DAYS))
         errors = SeasonalErrors.fit(error, days.dates[rows] + ONE_DAY, LOGISTIC)
@@ -116,8 +111,8 @@ class StationForecaster:
 
         table = np.zeros((len(SOURCES), 2))
         for index, source in enumerate(SOURCES):
-            if source in self.sources:
-                latest_share, all_share = self._missing_shares[:, index]
+            if source in self.missing.sources:
+                latest_share, all_share = self.missing.known_fractions[:, index]
                 latest, of_all = widening(source, 1, latest_share), widening(source, self.recommended_days, all_share)
                 # The networks know of no missing values of a measured column, but have learned to do without a group.
                 table[index] = latest, of_all if source in GROUPS else max(latest, of_all)
@@ -136,7 +131,7 @@ class StationForecaster:
         m, s = self._outputs(days, rows, first)
         corrections = calibration.shrinkage_weight * m
         location, recent = self._location(days, rows, first, guess, spread, corrections, s)
-        scale = s[:, -1] * self._widening_factor(self._missing(days, rows, first), calibration.widening)
+        scale = s[:, -1] * self.missing.factor(days, rows, first, calibration.widening)
         scale *= running_factor(recent, s, calibration.typical_error, RUNNING_FACTOR_PRIOR_DAYS)
         errors = calibration.errors.on(days.first + (rows + 1) * ONE_DAY)
         return np.asarray(guess[rows, None] + spread[rows, None] * (location[:, None] + scale[:, None] * errors))
@@ -207,50 +202,6 @@ class StationForecaster:
         known[:, : max(0, T - 1 - memory)] = False
         return np.where(known, targets[np.maximum(before, 0)] - corrections, np.nan)
 
-    def _missing(self, days: StationDays, rows: Array, first: Array) -> Array:
-        """Return the missing fraction (n, sources) of each source in the windows, weighted by `MISSING_DECAY`."""
-        share = np.zeros((len(days), len(SOURCES)))
-        share[:, : len(COLUMNS)] = np.isnan(days.values)
-        if self.features.further.columns:
-            share[:, len(COLUMNS) :] = np.isnan(self.features.further.values(days)).T @ self._group_weights
-        index = rows[:, None] - np.arange(self.recipe.window)
-        absent = np.where((index < first[:, None])[:, :, None], 1.0, share[np.maximum(index, 0)])
-        missing = np.asarray(np.einsum("btc,t->bc", absent, self._lag_weights))
-        if neighbours := self.features.further.neighbours:
-            moved = self.features.moved(days, rows, first, self.recommended_days).sum(axis=1) / len(neighbours)
-            missing[:, SOURCES.index(NEIGHBOURS)] = np.minimum(missing[:, SOURCES.index(NEIGHBOURS)] + moved, 1.0)
-        return missing
-
-    def _widening_factor(self, missing: Array, widening: Array) -> Array:
-        """Return the factor (n,) on the scale at ``missing`` fractions (n, sources), see `Calibration.widening`."""
-        factor = np.ones(len(missing))
-        if missing.any():
-            for index in range(len(SOURCES)):
-                known = [0.0, *self._missing_shares[:, index]], [0.0, *widening[index]]
-                factor += np.interp(missing[:, index], *known)
-        return factor
-
-    @cached_property
-    def _lag_weights(self) -> Array:
-        weights = MISSING_DECAY ** np.arange(self.recipe.window)
-        return np.asarray(weights / weights.sum())
-
-    @cached_property
-    def _group_weights(self) -> Array:
-        """(further columns, groups), the weight of each column in the missing fraction of its group."""
-        groups = np.array(
-            [[name in self.features.names_of(group) for group in GROUPS] for name in self.features.further.names]
-        )
-        return np.asarray(groups / np.maximum(groups.sum(axis=0), 1))
-
-    @cached_property
-    def _missing_shares(self) -> Array:
-        """(2, sources): the missing fraction of each source if its latest value is missing, and if all are."""
-        last, before = self._lag_weights[:2]
-        shares = np.array([[last, 1.0]] * len(SOURCES)).T
-        shares[:, TMAX] = before, 1 - last  # the latest tmax is never missing
-        return shares
-
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The station's own columns in use."""
@@ -264,9 +215,9 @@ class StationForecaster:
         return {station: tuple(own_name(n) for n in names if neighbour_of(n) == station) for station in stations}
 
     @cached_property
-    def sources(self) -> set[str]:
-        """The `SOURCES` in use."""
-        return {*self.features.measured, *self.features.groups}
+    def missing(self) -> MissingValues:
+        """How much of what the model looks at is missing in a sequence."""
+        return MissingValues(self.features, self.recipe)
 
     @property
     def recommended_days(self) -> int:

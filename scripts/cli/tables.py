@@ -9,8 +9,8 @@ from app.store.manifest import Manifest
 from app.training.outcomes import Outcome, counts, cpu_seconds
 from models.forecast.features import GROUPS, OWN
 from models.forecast.guidance.guided import GuidedForecaster
+from models.forecast.missing import SOURCES
 from models.forecast.saved import Forecaster
-from models.forecast.station import SOURCES
 from models.verification.comparison import MISSED, WITHIN, Comparison, Scores
 from models.verification.promotion import CHALLENGER, CHAMPION
 from models.verification.scores import coverage
@@ -81,7 +81,7 @@ def calibration_table(comparison: Comparison, model: Forecaster) -> Table:
     if calibration := model.station_only.calibration:
         table.add_row("shrinkage weight of the networks", f"{100 * calibration.shrinkage_weight:.0f} %")
         for source, (latest, everything) in zip(SOURCES, 100 * calibration.widening, strict=True):
-            if source in model.station_only.sources:
+            if source in model.station_only.missing.sources:
                 # The networks themselves widen the range without a group of further columns.
                 by_networks = source in GROUPS and everything == 0
                 of_all = "that of the networks" if by_networks else f"{everything:.0f} %"

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from models.forecast.calibration import LOGISTIC, SeasonalErrors
 from models.forecast.distribution import MEDIAN
 from models.forecast.features import UNSEEN_DAYS
+from models.forecast.missing import SOURCES
 from models.forecast.networks import parameters_of
 from models.forecast.setup import Setup
-from models.forecast.station import RUNNING_ERROR_PRIOR_DAYS, RUNNING_FACTOR_PRIOR_DAYS, SOURCES
+from models.forecast.station import RUNNING_ERROR_PRIOR_DAYS, RUNNING_FACTOR_PRIOR_DAYS
 from models.record.columns import COLUMNS, RAIN, TMAX, TMIN
 from models.record.days import ONE_DAY, StationDays
 from models.record.sequence import SequenceError, issue_rows

@@ -7,8 +7,8 @@ import pytest
 
 from app.readers import read_record
 from app.training.train import setup_for
+from models.forecast.missing import MISSING_DECAY, SOURCES
 from models.forecast.setup import Setup
-from models.forecast.station import MISSING_DECAY, SOURCES
 from models.recipe import Recipe
 from models.record.columns import COLUMNS, RAIN, TMAX, TMIN
 from models.record.sequence import first_rows, issue_rows

@@ -1,0 +1,78 @@
+"""Missing values: how much of what a model looks at is missing in a sequence, and how much wider the range is then."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from models.forecast.features import GROUPS, NEIGHBOURS, Features
+from models.nn import Array
+from models.recipe import Recipe
+from models.record.columns import COLUMNS, TMAX
+from models.record.days import StationDays
+
+# What may be missing: each of the measured columns, and each group of further columns.
+SOURCES = (*COLUMNS, *GROUPS)
+
+# A missing value counts less by this factor for each day of its age.
+MISSING_DECAY = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class MissingValues:
+    """The missing fractions of the `SOURCES` of a model."""
+
+    features: Features
+    recipe: Recipe
+
+    def factor(self, days: StationDays, rows: Array, first: Array, widening: Array) -> Array:
+        """Return the factor (n,) on the scale of forecasts from ``rows``, of sequences that begin with ``first``.
+
+        The ``widening`` (sources, 2) is that of `models.forecast.calibration.Calibration`.
+        """
+        fractions, factor = self._fractions(days, rows, first), np.ones(len(rows))
+        if fractions.any():
+            for index in range(len(SOURCES)):
+                known = [0.0, *self.known_fractions[:, index]], [0.0, *widening[index]]
+                factor += np.interp(fractions[:, index], *known)
+        return factor
+
+    @cached_property
+    def sources(self) -> set[str]:
+        """The `SOURCES` in use."""
+        return {*self.features.measured, *self.features.groups}
+
+    @cached_property
+    def known_fractions(self) -> Array:
+        """(2, sources), the missing fraction of each source if its latest value is missing, and if all are."""
+        last, before = self._lag_weights[:2]
+        fractions = np.array([[last, 1.0]] * len(SOURCES)).T
+        fractions[:, TMAX] = before, 1 - last  # the latest tmax is never missing
+        return fractions
+
+    def _fractions(self, days: StationDays, rows: Array, first: Array) -> Array:
+        """Return the missing fraction (n, sources) of each source in the windows, weighted by `MISSING_DECAY`."""
+        share = np.zeros((len(days), len(SOURCES)))
+        share[:, : len(COLUMNS)] = np.isnan(days.values)
+        if self.features.further.columns:
+            share[:, len(COLUMNS) :] = np.isnan(self.features.further.values(days)).T @ self._group_weights
+        index = rows[:, None] - np.arange(self.recipe.window)
+        absent = np.where((index < first[:, None])[:, :, None], 1.0, share[np.maximum(index, 0)])
+        fractions = np.asarray(np.einsum("btc,t->bc", absent, self._lag_weights))
+        if neighbours := self.features.further.neighbours:
+            of_neighbours = SOURCES.index(NEIGHBOURS)
+            moved = self.features.moved(days, rows, first, self.recipe.recommended_days).sum(axis=1) / len(neighbours)
+            fractions[:, of_neighbours] = np.minimum(fractions[:, of_neighbours] + moved, 1.0)
+        return fractions
+
+    @cached_property
+    def _lag_weights(self) -> Array:
+        weights = MISSING_DECAY ** np.arange(self.recipe.window)
+        return np.asarray(weights / weights.sum())
+
+    @cached_property
+    def _group_weights(self) -> Array:
+        """(further columns, groups), the weight of each column in the missing fraction of its group."""
+        names = self.features.further.names
+        groups = np.array([[name in self.features.names_of(group) for group in GROUPS] for name in names])
+        return np.asarray(groups / np.maximum(groups.sum(axis=0), 1))
