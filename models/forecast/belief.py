@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.forecast.climatology import DAYS_OF_YEAR
+from models.forecast.climatology import DAYS_OF_YEAR, day_of_year
 from models.forecast.doubts import Doubt, Rule
 from models.forecast.features import UNSEEN_DAYS, Features
 from models.forecast.further import FurtherFeatures
@@ -94,7 +94,7 @@ class Belief:
             climate = features.fitted[index].normal
             if climate and COLUMNS[index] in features.measured:
                 normal[:, index], spread[:, index] = climate.on(dates)
-        normal[features.unseen(dates) * UNSEEN_DAYS > HALF_WINDOW_DAYS] = np.nan
+        normal[features.unseen(day_of_year(dates)) * UNSEEN_DAYS > HALF_WINDOW_DAYS] = np.nan
         spread = np.maximum(spread, MIN_DEVIATION)
         lowest, highest = np.fmax(normal - OUTLIER * spread, _LOWEST), np.fmin(normal + OUTLIER * spread, _HIGHEST)
         return cls(normal, spread, lowest, highest, features.persistence, features.further)

@@ -61,9 +61,10 @@ class Climatology:
         """Phase of the annual cycle, radians, at which the first harmonic of the mean peaks."""
         return float(np.arctan2(self.mean[1], self.mean[2]))
 
-    def on(self, dates: Array) -> tuple[Array, Array]:
-        """Return the normal of each date and the spread around it, (n,) each."""
-        day, (mean, spread) = day_of_year(dates), self.by_day
+    def on(self, dates: Array, day: Array | None = None) -> tuple[Array, Array]:
+        """Return the normal of each date, whose `day_of_year` is ``day``, and the spread around it, (n,) each."""
+        mean, spread = self.by_day
+        day = day_of_year(dates) if day is None else day
         decades = (dates - self.origin).astype(float) / DAYS_PER_DECADE
         return mean[day] + self.trend * decades, spread[day]
 
@@ -74,9 +75,9 @@ class Climatology:
         mean, spread = _waves(DAYS_OF_YEAR, MEAN_WAVES) @ self.mean, _waves(DAYS_OF_YEAR, SPREAD_WAVES) @ self.spread
         return mean, np.maximum(spread, least)
 
-    def anomaly(self, dates: Array, values: Array) -> Array:
-        """Return the standardised anomalies (n,), in spreads from the normal."""
-        mean, spread = self.on(dates)
+    def anomaly(self, dates: Array, values: Array, day: Array | None = None) -> Array:
+        """Return the standardised anomalies (n,), in spreads from the normal; ``day`` as in `on`."""
+        mean, spread = self.on(dates, day)
         return np.asarray((values - mean) / spread)
 
 

@@ -88,6 +88,8 @@ class Forecast:
 
 def missing_values(days: StationDays, columns: tuple[str, ...]) -> tuple[tuple[np.datetime64, str], ...]:
     """Return (date, column) of each missing value of the measured ``columns``."""
+    if not (absent := np.isnan(days.values)).any():
+        return ()
     dates = days.dates
-    missing = ((dates[row], COLUMNS[column]) for row, column in np.argwhere(np.isnan(days.values)))
+    missing = ((dates[row], COLUMNS[column]) for row, column in np.argwhere(absent))
     return tuple((date, column) for date, column in missing if column in columns)

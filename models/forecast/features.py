@@ -40,9 +40,27 @@ class FittedColumn:
     normal: Climatology | None  # None if the feature is not an anomaly
     fill: float  # for gaps: the persistence (autoregression), the slope on the tmax anomaly (regression), or the mean
 
-    def feature(self, dates: Array, values: Array) -> Array:
-        """Return the feature (n,) of the column's values (n,)."""
-        return np.log1p(values) if self.normal is None else self.normal.anomaly(dates, values)
+    def feature(self, dates: Array, values: Array, day: Array | None = None) -> Array:
+        """Return the feature (n,) of the column's values (n,); ``day`` is the day of the year, if known."""
+        return np.log1p(values) if self.normal is None else self.normal.anomaly(dates, values, day)
+
+
+@dataclass(frozen=True, eq=False)
+class DailyFeatures:
+    """The features of every day of a record, from which windows are cut; ``nan`` where missing."""
+
+    days: StationDays
+    table: Array  # (N, F), zero in a measured column that is not used
+    valid: Array  # (N,) int, the day of the year of the next day
+    guess: Array  # (N,) degC, first guess of the next day's tmax
+    spread: Array  # (N,) degC, around the normal of the next day
+    values: Array  # (N, columns), the further columns in use
+    difference: Array  # (N, neighbours), of the neighbours' tmax anomalies from the station's own
+
+    @cached_property
+    def target(self) -> Array:
+        """(N,), the next day's tmax minus the first guess, in spreads."""
+        return np.asarray((self.days.next_tmax - self.guess) / self.spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,20 +94,36 @@ class Features:
         found = cls(measured, tuple(fitted), seen, of_further, Relations(np.zeros(0), np.zeros(0)), ignored)
         if not of_further.neighbours:
             return found
-        return replace(found, relations=Relations.fit(found._difference(days, of_further(days))[rows]))
+        return replace(found, relations=Relations.fit(found.of(days).difference[rows]))
 
-    def _difference(self, days: StationDays, further: Array) -> Array:
-        """Return the differences (N, neighbours) of the neighbours' tmax anomalies from the station's own."""
-        own = self.normal.anomaly(days.dates, days.tmax)
-        return np.asarray(further[:, self.further.tmax_of_neighbours] - own[:, None])
+    def of(self, days: StationDays) -> DailyFeatures:
+        """Return the features of every day.
 
-    def moved(self, days: StationDays, rows: Array, first: Array, length: int) -> Array:
+        The first guess is the normal of the next day plus the persistent fraction of today's anomaly.
+        """
+        dates = days.first + np.arange(len(days) + 1) * ONE_DAY
+        day = day_of_year(dates)
+        today, of_year, valid = dates[:-1], day[:-1], day[1:]
+        mean, spread = self.normal.on(dates, day)
+        anomaly = (days.tmax - mean[:-1]) / spread[:-1]
+        table = np.zeros((len(days), len(self)))
+        for i, name in enumerate(COLUMNS):
+            if name in self.measured:
+                table[:, i] = anomaly if i == TMAX else self.fitted[i].feature(today, days.values[:, i], of_year)
+        table[:, len(COLUMNS) : N_FIRST] = self._season[valid]
+        values = self.further.values(days)
+        table[:, N_FIRST:] = self.further(today, values, table[:, len(COLUMNS) + 1], of_year)
+        difference = table[:, N_FIRST + self.further.tmax_of_neighbours] - anomaly[:, None]
+        guess = mean[1:] + self.persistence * spread[1:] * anomaly
+        return DailyFeatures(days, table, valid, guess, spread[1:], values, difference)
+
+    def moved(self, daily: DailyFeatures, rows: Array, first: Array, length: int) -> Array:
         """Return which neighbours (n, neighbours) have moved, by up to ``length`` days from ``first`` to ``rows``."""
         index = rows[:, None] + np.arange(1 - length, 1)
-        difference = self._difference(days, self.further(days))[np.maximum(index, 0)]
+        difference = daily.difference[np.maximum(index, 0)]
         return self.relations.moved(np.where((index >= first[:, None])[:, :, None], difference, np.nan))
 
-    def further_windows(self, days: StationDays, rows: Array, known: Array) -> Array:
+    def further_windows(self, daily: DailyFeatures, rows: Array, known: Array) -> Array:
         """Return windows (B, T, F) of further features, ``nan`` where missing; neighbours that moved are missing.
 
         Parameters
@@ -97,23 +131,26 @@ class Features:
         rows : (B, T), the days of each window
         known : (B, T) bool, false for the days that count as missing
         """
-        index, of_days, changes = np.maximum(rows, 0), self.further(days), self.further.is_change
-        windows = np.where(known[:, :, None], of_days[index], np.nan)
+        return self._forget(daily.table[np.maximum(rows, 0), N_FIRST:], daily, rows, known)
+
+    def _forget(self, further: Array, daily: DailyFeatures, rows: Array, known: Array) -> Array:
+        """Make the features (B, T, F) of unknown days and of neighbours that moved ``nan``, in place."""
+        further[~known] = np.nan
         # A change since a day that is unknown, or before the window, is unknown.
         since_known = np.concatenate([np.zeros((len(known), 1), bool), known[:, :-1]], axis=1)
-        windows[:, :, changes] = np.where(since_known[:, :, None], windows[:, :, changes], np.nan)
+        further[..., self.further.changes][~since_known] = np.nan
         if self.further.neighbours:
-            difference = np.where(known[:, :, None], self._difference(days, of_days)[index], np.nan)
+            difference = np.where(known[:, :, None], daily.difference[np.maximum(rows, 0)], np.nan)
             for window, neighbour in np.argwhere(self.relations.moved(difference)):
-                windows[window, :, self.further.of_neighbours[neighbour]] = np.nan
-        return windows
+                further[window, :, self.further.of_neighbours[neighbour]] = np.nan
+        return further
 
-    def notes(self, days: StationDays) -> Iterator[str]:
+    def notes(self, daily: DailyFeatures) -> Iterator[str]:
         """Yield what is missing of the further columns, and which neighbours have moved, a sentence each."""
-        if not self.further.columns:
+        days, table = daily.days, np.isnan(daily.values)
+        missing = {self.further.names[i]: table[:, i] for i in np.flatnonzero(table.any(axis=0))}
+        if not (missing or self.further.neighbours):
             return
-        table = np.isnan(self.further.values(days))
-        missing = {name: of for name, of in zip(self.further.names, table, strict=True) if of.any()}
         absent = [name for name, of in missing.items() if of.all()]
         present = {neighbour_of(name) for name in self.further.names if name not in absent}
         whole = [name for name in self.further.neighbours if name not in present]
@@ -125,7 +162,7 @@ class Features:
             if not of.all():
                 yield f"missing {name}: {of.sum()} of {len(days)} days, the last on {days.dates[of][-1]}"
         if self.further.neighbours:
-            for k in np.flatnonzero(self.moved(days, np.array([len(days) - 1]), np.zeros(1, int), len(days))[0]):
+            for k in np.flatnonzero(self.moved(daily, np.array([len(days) - 1]), np.zeros(1, int), len(days))[0]):
                 name = self.further.neighbours[k]
                 yield f"without the neighbour {name}: its tmax no longer stands to the station's own as in training"
 
@@ -185,7 +222,7 @@ class Features:
         return np.asarray(np.minimum(np.minimum(away, len(DAYS_OF_YEAR) - away).min(axis=1) / UNSEEN_DAYS, 1.0))
 
     def windows(
-        self, days: StationDays, ends: Array, first: Array, length: int, without: tuple[str, int] = ("", 0)
+        self, daily: DailyFeatures, ends: Array, first: Array, length: int, without: tuple[str, int] = ("", 0)
     ) -> Array:
         """Return the unscaled features (B, T, F) of the ``length`` days up to each of the rows ``ends``.
 
@@ -197,41 +234,30 @@ class Features:
         without : a measured column or a group of `GROUPS`, and how many of its latest values to treat as missing (of
             tmax, without the very latest, which every forecast needs)
         """
-        rows, dates = ends[:, None] + np.arange(1 - length, 1), days.dates
-        before, index = rows < first[:, None], np.maximum(rows, 0)
-        parts: list[Array] = []
+        rows = ends[:, None] + np.arange(1 - length, 1)
+        before, found, filled = rows < first[:, None], daily.table[np.maximum(rows, 0)], list[Array]()
+        if (padding := -int(rows.min())) > 0:  # days before the record, which have a season
+            valid = day_of_year(daily.days.first + np.arange(1 - padding, 1) * ONE_DAY)
+            found[rows < 0, len(COLUMNS) : N_FIRST] = self._season[valid[rows[rows < 0]]]
         for i, column in enumerate(MEASURED):
-            if column.name not in self.measured:
-                parts.append(np.zeros(rows.shape))
-                continue
-            feature = self.fitted[i].feature(dates, days.values[:, i])
-            window = np.where(before, np.nan, feature[index])
-            if without[0] == column.name:
-                last = length - 1 if i == TMAX else length
-                window[:, max(0, last - without[1]) : last] = np.nan
-            parts.append(_filled(column, window, self.fitted[i].fill, parts))
-        valid = day_of_year(days.first + (np.arange(1 - length, len(days)) + 1) * ONE_DAY)
-        found = [np.stack(parts, axis=2), self._season[valid[rows + length - 1]]]
+            if column.name in self.measured:
+                window = found[:, :, i]
+                window[before] = np.nan
+                if without[0] == column.name:
+                    last = length - 1 if i == TMAX else length
+                    window[:, max(0, last - without[1]) : last] = np.nan
+                filled.append(_filled(column, window, self.fitted[i].fill, filled))
+                found[:, :, i] = filled[-1]
         if self.further.columns:
-            further = self.further_windows(days, rows, ~before)
+            further = self._forget(found[:, :, N_FIRST:], daily, rows, ~before)
             further[np.isnan(further)] = 0.0
-            found.append(further)
             if without[0] in self.groups:
-                found[-1][:, max(0, length - without[1]) :, self.groups[without[0]] - N_FIRST] = 0.0
-        return np.concatenate(found, axis=2)
+                found[:, max(0, length - without[1]) :, self.groups[without[0]]] = 0.0
+        return found
 
-    def first_guess(self, days: StationDays) -> tuple[Array, Array]:
-        """Return the first guess of the next day's tmax and the spread around its normal, (N,) degC each.
-
-        The first guess is the normal of the next day plus the persistent fraction of today's anomaly.
-        """
-        mean, spread = self.normal.on(days.first + np.arange(len(days) + 1) * ONE_DAY)
-        anomaly = (days.tmax - mean[:-1]) / spread[:-1]
-        return mean[1:] + self.persistence * spread[1:] * anomaly, spread[1:]
-
-    def unseen(self, dates: Array) -> Array:
-        """Return how far the time of year of each date is from the training rows (n,): 0 to 1, at `UNSEEN_DAYS`."""
-        return np.asarray(self._unseen[day_of_year(dates)])
+    def unseen(self, day: Array) -> Array:
+        """Return how far each day of the year (n,) is from the training rows: 0 to 1, at `UNSEEN_DAYS`."""
+        return np.asarray(self._unseen[day])
 
 
 def bridged(anomalies: Array, persistence: float) -> Array:

@@ -34,49 +34,68 @@ class FurtherFeatures:
     """The transformation of further columns into features.
 
     The features of a column are its anomalies from the normal, in standard deviations of the season; of a direction,
-    those of its sine and its cosine. Some columns have the change since the day before as well
-    (`models.record.columns.Column.changes`). A missing feature is zero, the normal: no column is required.
+    those of its sine and its cosine. Directions and temperatures have these by season as well, times 1 in the middle of
+    summer to -1 in the middle of winter: the same wind cools in one and warms in the other. Some columns have the
+    change since the day before (`models.record.columns.Column`). A missing feature is zero, the normal: no column is
+    required.
     """
 
     columns: tuple[FurtherColumn, ...]
 
     def __len__(self) -> int:
-        return len(self._anomalies) + len(self._changing)
+        return len(self._anomalies) + len(self._derived)
 
-    def __call__(self, days: StationDays) -> Array:
-        """Return the features of all days (N, F), first the anomalies, then the changes; ``nan`` where missing."""
+    def __call__(self, dates: Array, values: Array, summer: Array, day: Array | None = None) -> Array:
+        """Return the features of all days (N, F), ``nan`` where missing: anomalies, some of them by season, changes.
+
+        Parameters
+        ----------
+        dates : (N,), without gaps
+        values : (N, columns), see `values`
+        summer : (N,), from 1 in the middle of summer to -1 in the middle of winter
+        day : (N,), the day of the year, if known
+        """
         if not self.columns:
-            return np.zeros((len(days), 0))
-        anomalies = self._all_anomalies(days)
+            return np.zeros((len(dates), 0))
+        found = np.full((len(dates), len(self)), np.nan)
+        n, changes = len(self._anomalies), found[:, self.changes]
+        anomalies = found[:, :n]
+        anomalies[:] = self._all_anomalies(dates, values, day)
         anomalies[np.abs(anomalies) > MAX_DEVIATIONS] = np.nan
-        changes = np.full((len(days), len(self._changing)), np.nan)
+        found[:, n : self.changes.start] = anomalies[:, self._by_season] * summer[:, None]
         changes[1:] = anomalies[1:, self._changing] - anomalies[:-1, self._changing]
-        return np.concatenate([anomalies, changes], axis=1)
+        return found
 
     def unbelievable(self, days: StationDays) -> Iterator[tuple[int, str, bool]]:
         """Yield (row, column, whether it is possible) of each value that is impossible, or far from its normal."""
         if not self.columns:
             return
-        values = np.stack(self.values(days), axis=1)
+        values = self.values(days)
         impossible = (values < self._limits[0]) | (values > self._limits[1])
-        far = np.abs(self._all_anomalies(days)) > MAX_DEVIATIONS
+        far = np.abs(self._all_anomalies(days.dates, values)) > MAX_DEVIATIONS
         if far.any() or impossible.any():
             found = {(int(row), self._anomalies[i]): True for row, i in np.argwhere(far)}
             found |= {(int(row), self.names[i]): False for row, i in np.argwhere(impossible)}
             for (row, name), is_possible in found.items():
                 yield row, name, is_possible
 
-    def values(self, days: StationDays) -> list[Array]:
-        """Return the columns (N,), all ``nan`` where the days lack one."""
-        unknown = np.full(len(days), np.nan)
-        return [days.further.get(name, unknown) for name in self.names]
+    def values(self, days: StationDays) -> Array:
+        """Return the values of the columns (N, columns), all ``nan`` where the days lack one."""
+        found = np.full((len(days), len(self.columns)), np.nan)
+        for i, name in enumerate(self.names):
+            if name in days.further:
+                found[:, i] = days.further[name]
+        return found
 
-    def _all_anomalies(self, days: StationDays) -> Array:
-        values = [part for name, of in zip(self.names, self.values(days), strict=True) for part in _parts(name, of)]
+    def _all_anomalies(self, dates: Array, values: Array, day: Array | None = None) -> Array:
+        parts = values
+        if len(self._anomalies) > len(self.columns):  # there are directions
+            of_each = zip(self.names, values.T, strict=True)
+            parts = np.stack([part for name, of in of_each for part in _parts(name, of)], axis=1)
         mean, spread, trend, origin = self._normals
-        dates = days.dates
-        day, decades = day_of_year(dates), (dates.astype(int)[:, None] - origin) / DAYS_PER_DECADE
-        return np.asarray((np.stack(values, axis=1) - mean[day] - trend * decades) / spread[day])
+        day = day_of_year(dates) if day is None else day
+        decades = (dates.astype(int)[:, None] - origin) / DAYS_PER_DECADE
+        return np.asarray((parts - mean[day] - trend * decades) / spread[day])
 
     def check(self) -> None:
         """Raise ValueError where a column has too few normals, or too many."""
@@ -94,10 +113,10 @@ class FurtherFeatures:
         """(2, columns), the lowest and the highest possible values."""
         return np.array([column(name).limits for name in self.names]).T
 
-    @cached_property
-    def is_change(self) -> Array:
-        """(F,) bool, whether a feature is the change since the day before."""
-        return np.arange(len(self)) >= len(self._anomalies)
+    @property
+    def changes(self) -> slice:
+        """The features that are changes since the day before."""
+        return slice(len(self._anomalies) + len(self._by_season), len(self))
 
     @cached_property
     def neighbours(self) -> tuple[str, ...]:
@@ -111,7 +130,7 @@ class FurtherFeatures:
             [[neighbour_of(name) == one for name in self._anomalies] for one in self.neighbours], bool
         )
         of_anomaly = of_anomaly.reshape(len(self.neighbours), len(self._anomalies))
-        return np.concatenate([of_anomaly, of_anomaly[:, self._changing]], axis=1)
+        return np.concatenate([of_anomaly, of_anomaly[:, self._derived]], axis=1)
 
     @cached_property
     def tmax_of_neighbours(self) -> Array:
@@ -122,12 +141,23 @@ class FurtherFeatures:
     def kinds(self) -> tuple[str, ...]:
         """What each feature is, at any hour and at any neighbour: "pressure", "pressure change", "neighbour tmax"."""
         kinds = [kind for one in self.columns for kind in _kinds(one.name)]
-        return (*kinds, *(f"{kinds[i]} change" for i in self._changing))
+        by_season = [f"{kinds[i]} by season" for i in self._by_season]
+        return (*kinds, *by_season, *(f"{kinds[i]} change" for i in self._changing))
 
     @cached_property
     def _anomalies(self) -> list[str]:
         """The column of each anomaly."""
         return [one.name for one in self.columns for _ in one.normals]
+
+    @cached_property
+    def _by_season(self) -> Array:
+        """The anomalies that are features by season as well."""
+        return np.flatnonzero([column(name).by_season for name in self._anomalies])
+
+    @cached_property
+    def _derived(self) -> Array:
+        """The anomalies from which the features after them are derived."""
+        return np.concatenate([self._by_season, self._changing])
 
     @cached_property
     def _changing(self) -> Array:

@@ -5,11 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from models.forecast.features import GROUPS, NEIGHBOURS, Features
+from models.forecast.features import GROUPS, NEIGHBOURS, DailyFeatures, Features
 from models.nn import Array
 from models.recipe import Recipe
 from models.record.columns import COLUMNS, TMAX
-from models.record.days import StationDays
 
 # What may be missing: each of the measured columns, and each group of further columns.
 SOURCES = (*COLUMNS, *GROUPS)
@@ -25,13 +24,13 @@ class MissingValues:
     features: Features
     recipe: Recipe
 
-    def factor(self, days: StationDays, rows: Array, first: Array, widening: Array) -> Array:
+    def factor(self, daily: DailyFeatures, rows: Array, first: Array, widening: Array) -> Array:
         """Return the factor (n,) on the scale of forecasts from ``rows``, of sequences that begin with ``first``.
 
         The ``widening`` (sources, 2) is that of `models.forecast.calibration.Calibration`.
         """
-        fractions, factor = self._fractions(days, rows, first), np.ones(len(rows))
-        if fractions.any():
+        factor = np.ones(len(rows))
+        if (fractions := self._fractions(daily, rows, first)).any():
             for index in range(len(SOURCES)):
                 known = [0.0, *self.known_fractions[:, index]], [0.0, *widening[index]]
                 factor += np.interp(fractions[:, index], *known)
@@ -50,18 +49,17 @@ class MissingValues:
         fractions[:, TMAX] = before, 1 - last  # the latest tmax is never missing
         return fractions
 
-    def _fractions(self, days: StationDays, rows: Array, first: Array) -> Array:
+    def _fractions(self, daily: DailyFeatures, rows: Array, first: Array) -> Array:
         """Return the missing fraction (n, sources) of each source in the windows, weighted by `MISSING_DECAY`."""
-        share = np.zeros((len(days), len(SOURCES)))
-        share[:, : len(COLUMNS)] = np.isnan(days.values)
-        if self.features.further.columns:
-            share[:, len(COLUMNS) :] = np.isnan(self.features.further.values(days)).T @ self._group_weights
+        share = np.empty((len(daily.values), len(SOURCES)))
+        share[:, : len(COLUMNS)] = np.isnan(daily.days.values)
+        share[:, len(COLUMNS) :] = np.isnan(daily.values) @ self._group_weights
         index = rows[:, None] - np.arange(self.recipe.window)
         absent = np.where((index < first[:, None])[:, :, None], 1.0, share[np.maximum(index, 0)])
-        fractions = np.asarray(np.einsum("btc,t->bc", absent, self._lag_weights))
+        fractions = np.asarray(self._lag_weights @ absent)
         if neighbours := self.features.further.neighbours:
             of_neighbours = SOURCES.index(NEIGHBOURS)
-            moved = self.features.moved(days, rows, first, self.recipe.recommended_days).sum(axis=1) / len(neighbours)
+            moved = self.features.moved(daily, rows, first, self.recipe.recommended_days).sum(axis=1) / len(neighbours)
             fractions[:, of_neighbours] = np.minimum(fractions[:, of_neighbours] + moved, 1.0)
         return fractions
 
@@ -75,4 +73,5 @@ class MissingValues:
         """(further columns, groups), the weight of each column in the missing fraction of its group."""
         names = self.features.further.names
         groups = np.array([[name in self.features.names_of(group) for group in GROUPS] for name in names])
+        groups = groups.reshape(len(names), len(GROUPS))
         return np.asarray(groups / np.maximum(groups.sum(axis=0), 1))

@@ -116,10 +116,10 @@ class TrainingSet:
 
         known = days.part(0, int(rows[-1]) + 2)
         features = Features.fit(known, rows, columns)
-        raw = features.windows(known, rows, first_rows(known, recipe)[rows], recipe.window)
+        daily = features.of(known)
+        raw = features.windows(daily, rows, first_rows(known, recipe)[rows], recipe.window)
         scaler = StandardScaler().fit(raw[:, -1])
-        guess, spread = features.first_guess(known)
-        target = ((known.next_tmax - guess) / spread)[rows, None].astype(np.float32)
+        target = daily.target[rows, None].astype(np.float32)
         missing = scaled(np.zeros(len(features)), scaler)
         hiding = Hiding(features.groups, missing) if features.groups else None
         return cls(scaled(raw, scaler), target, features.further.kinds, hiding), features, scaler

@@ -18,7 +18,7 @@ from models.forecast.networks import Scaler
 from models.forecast.station import StationForecaster
 
 # Incremented whenever an earlier version of this file could not read the state.
-FORMAT = 6
+FORMAT = 7
 
 MALFORMED = (KeyError, TypeError, AttributeError, IndexError, msgspec.ValidationError)
 

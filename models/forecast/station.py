@@ -8,9 +8,10 @@ import numpy as np
 
 from models.forecast.calibration import LOGISTIC, Calibration, SeasonalErrors
 from models.forecast.distribution import Distribution, Forecast, missing_values
-from models.forecast.features import GROUPS, NEIGHBOURS, Features
+from models.forecast.features import GROUPS, NEIGHBOURS, DailyFeatures, Features
 from models.forecast.missing import SOURCES, MissingValues
 from models.forecast.networks import (
+    N_OUTPUTS,
     Scaler,
     TrainingSet,
     check_shapes,
@@ -21,7 +22,7 @@ from models.forecast.networks import (
 )
 from models.forecast.running import running_error, running_factor
 from models.forecast.setup import Setup
-from models.nn import Array, Parameters, RecurrentNetwork, predict_rows
+from models.nn import Array, Ensemble, Parameters
 from models.recipe import Recipe
 from models.record.columns import neighbour_of, own_name
 from models.record.days import ONE_DAY, StationDays
@@ -76,27 +77,26 @@ class StationForecaster:
 
     def calibrated(self, days: StationDays, rows: Array) -> "StationForecaster":
         """Return the model calibrated on ``rows``, none of which may be a training row."""
-        guess, spread = self.features.first_guess(days)
-        target = ((days.next_tmax - guess) / spread)[rows]
-        first = first_rows(days, self.recipe)[rows]
-        m, s = self._outputs(days, rows, first)
+        daily, first = self.features.of(days), first_rows(days, self.recipe)[rows]
+        target = daily.target[rows]
+        m, s = self._outputs(daily, rows, first)
         # Regression through the origin, with `CORRECTION_PRIOR_DAYS` more days on which the whole correction holds.
         now = m[:, -1]
         prior = CORRECTION_PRIOR_DAYS * float((now * now).mean())
         share = ((now * target).sum() + prior) / max(float((now * now).sum()) + prior, 1e-12)
         weight = float(np.clip(share, 0.0, 1.0))
         some = np.linspace(0, len(rows) - 1, min(len(rows), WIDENING_ROWS)).astype(int)
-        widening = self._fit_widening(days, rows[some], first[some], target[some], weight, m[some], s[some])
+        widening = self._fit_widening(daily, rows[some], first[some], target[some], weight, m[some], s[some])
         # Missing values widen the scale of these rows too, and must not count twice; nor must the last errors.
-        location, recent = self._location(days, rows, first, guess, spread, weight * m, s)
-        scale = s[:, -1] * self.missing.factor(days, rows, first, widening)
+        location, recent = self._location(daily, rows, first, weight * m, s)
+        scale = s[:, -1] * self.missing.factor(daily, rows, first, widening)
         typical = float(np.abs((target - location) / scale).mean()) or 1.0
         error = (target - location) / (scale * running_factor(recent, s, typical, RUNNING_FACTOR_PRIOR_DAYS))
         errors = SeasonalErrors.fit(error, days.dates[rows] + ONE_DAY, LOGISTIC)
         return replace(self, calibration=Calibration(errors, weight, widening, typical))
 
     def _fit_widening(
-        self, days: StationDays, rows: Array, first: Array, target: Array, weight: float, m: Array, s: Array
+        self, daily: DailyFeatures, rows: Array, first: Array, target: Array, weight: float, m: Array, s: Array
     ) -> Array:
         """Return the `Calibration.widening`.
 
@@ -105,7 +105,7 @@ class StationForecaster:
         typical = float(np.abs(target - weight * m[:, -1]).mean())
 
         def widening(source: str, n: int, share: float) -> float:
-            blind, s_blind = self._outputs(days, rows, first, (source, n))
+            blind, s_blind = self._outputs(daily, rows, first, (source, n))
             larger = np.abs(target - weight * blind[:, -1]).mean() / typical if typical else 1.0
             return float(max(larger, 1 + MIN_WIDENING * share) * s[:, -1].mean() / s_blind[:, -1].mean() - 1)
 
@@ -123,18 +123,17 @@ class StationForecaster:
 
         A forecast must be possible from each row: see `models.record.sequence`.
         """
-        return self._quantiles(days, rows, first_rows(days, self.recipe)[rows])
+        return self._quantiles(self.features.of(days), rows, first_rows(days, self.recipe)[rows])
 
-    def _quantiles(self, days: StationDays, rows: Array, first: Array) -> Array:
+    def _quantiles(self, daily: DailyFeatures, rows: Array, first: Array) -> Array:
         calibration = self._calibration
-        guess, spread = self.features.first_guess(days)
-        m, s = self._outputs(days, rows, first)
-        corrections = calibration.shrinkage_weight * m
-        location, recent = self._location(days, rows, first, guess, spread, corrections, s)
-        scale = s[:, -1] * self.missing.factor(days, rows, first, calibration.widening)
+        m, s = self._outputs(daily, rows, first)
+        location, recent = self._location(daily, rows, first, calibration.shrinkage_weight * m, s)
+        scale = s[:, -1] * self.missing.factor(daily, rows, first, calibration.widening)
         scale *= running_factor(recent, s, calibration.typical_error, RUNNING_FACTOR_PRIOR_DAYS)
-        errors = calibration.errors.on(days.first + (rows + 1) * ONE_DAY)
-        return np.asarray(guess[rows, None] + spread[rows, None] * (location[:, None] + scale[:, None] * errors))
+        errors = calibration.errors.on(daily.days.first + (rows + 1) * ONE_DAY)
+        guess, spread = daily.guess[rows, None], daily.spread[rows, None]
+        return np.asarray(guess + spread * (location[:, None] + scale[:, None] * errors))
 
     def predict(self, days: StationDays) -> Forecast:
         """Forecast the day after the last of ``days``.
@@ -142,13 +141,14 @@ class StationForecaster:
         Raises SequenceError where there are too few days: see `models.record.sequence.sequence`.
         """
         recent = sequence(days, self.recipe)
-        quantiles = self._quantiles(recent, np.array([len(recent) - 1]), np.zeros(1, int))[0]
+        daily = self.features.of(recent)
+        quantiles = self._quantiles(daily, np.array([len(recent) - 1]), np.zeros(1, int))[0]
         distribution = Distribution(quantiles, self._calibration.errors.n)
-        filled, notes = missing_values(recent, self.columns), tuple(self.features.notes(recent))
+        filled, notes = missing_values(recent, self.columns), tuple(self.features.notes(daily))
         return Forecast(recent.last, distribution, len(recent), filled, notes)
 
     def _outputs(
-        self, days: StationDays, rows: Array, first: Array, without: tuple[str, int] = ("", 0)
+        self, daily: DailyFeatures, rows: Array, first: Array, without: tuple[str, int] = ("", 0)
     ) -> tuple[Array, Array]:
         """Return the networks' mean locations and mean scales on every day of the windows, (n, T) each.
 
@@ -156,38 +156,30 @@ class StationForecaster:
         ``without``, see `Features.windows`.
         """
         longest = self.recommended_days
-        network = self._network_of_every_day
-        lengths = np.clip(rows - first + 1, self.recipe.window, longest)
-        m, s = np.zeros((len(rows), longest)), np.ones((len(rows), longest))
+        lengths = np.minimum(np.maximum(rows - first + 1, self.recipe.window), longest)
+        found = np.zeros((len(rows), longest, N_OUTPUTS))
+        found[..., 1] = 1.0
         for length in sorted(set(lengths.tolist())):
             alike = lengths == length
-            windows = self.features.windows(days, rows[alike], first[alike], length, without)
-            x = scaled(windows, self.scaler)
-            outputs = np.stack([predict_rows(network, member, x) for member in self.members])
-            m[alike, longest - length :] = outputs[..., 0].mean(axis=0)
-            s[alike, longest - length :] = np.exp(outputs[..., 1]).mean(axis=0)
-        return m, s
+            windows = self.features.windows(daily, rows[alike], first[alike], length, without)
+            outputs = self._ensemble.predict(scaled(windows, self.scaler))
+            outputs[..., 1] = np.exp(outputs[..., 1])
+            found[alike, longest - length :] = outputs.mean(axis=0)
+        return found[..., 0], found[..., 1]
 
     def _location(
-        self,
-        days: StationDays,
-        rows: Array,
-        first: Array,
-        guess: Array,
-        spread: Array,
-        corrections: Array,
-        scales: Array,
+        self, daily: DailyFeatures, rows: Array, first: Array, corrections: Array, scales: Array
     ) -> tuple[Array, Array]:
         """Return the location of the forecasts (n,), in spreads from the first guess, and the last errors (n, T).
 
         The ``corrections`` (n, T) are the networks' locations times the shrinkage weight; the last errors are those of
         the forecasts from the days before each row, ``nan`` where there was none, less the running error.
         """
-        errors = self._last_errors((days.next_tmax - guess) / spread, rows, first, corrections)
+        errors = self._last_errors(daily.target, rows, first, corrections)
         running = running_error(errors, scales, 1.0, RUNNING_ERROR_PRIOR_DAYS)
         location = corrections[:, -1] + running
-        like_today = ((days.tmax - guess) / spread)[rows]
-        unseen = self.features.unseen(days.first + (rows + 1) * ONE_DAY)
+        like_today = (daily.days.tmax[rows] - daily.guess[rows]) / daily.spread[rows]
+        unseen = self.features.unseen(daily.valid[rows])
         return location + unseen * (like_today - location), errors - running[:, None]
 
     def _last_errors(self, targets: Array, rows: Array, first: Array, corrections: Array) -> Array:
@@ -236,8 +228,9 @@ class StationForecaster:
         return self.calibration
 
     @cached_property
-    def _network_of_every_day(self) -> RecurrentNetwork:
-        return replace(station_network(self.recipe, len(self.features)), output="every")
+    def _ensemble(self) -> Ensemble:
+        network = station_network(self.recipe, len(self.features))
+        return Ensemble(replace(network, output="every"), self.members)
 
     @cached_property
     def members(self) -> Sequence[Parameters]:

@@ -19,6 +19,7 @@ can share a network.
 
 from models.nn.activations import ACTIVATIONS, softmax
 from models.nn.cells import CELLS, Cell, GRUCell, GRUResetBeforeCell, LSTMCell, RNNCell
+from models.nn.ensemble import Ensemble
 from models.nn.initializers import (
     Initialization,
     Initializer,
@@ -47,7 +48,7 @@ from models.nn.training import Epoch, TrainingPlan, loss_and_gradients, predict_
 from models.nn.types import Array, Parameters, State
 
 __all__ = [
-    "ACTIVATIONS", "CELLS", "SGD", "Adam", "Array", "Cell", "Cosine", "Epoch", "Exponential", "GRUCell",
+    "ACTIVATIONS", "CELLS", "SGD", "Adam", "Array", "Cell", "Cosine", "Ensemble", "Epoch", "Exponential", "GRUCell",
     "GRUResetBeforeCell", "Huber", "Initialization", "Initializer", "LSTMCell", "Loss", "Optimizer", "Packing",
     "Parameters", "Pinball", "RMSprop", "RNNCell", "RecurrentNetwork", "Schedule", "State", "Steps",
     "TrainingPlan", "Warmup", "absolute_error", "clip_by_global_norm", "clip_by_value", "constant",

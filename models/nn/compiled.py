@@ -15,11 +15,10 @@ import numpy as np
 
 from models.nn.cells import CELLS
 from models.nn.cells.contract import LayerState
-from models.nn.layer import Layer
 from models.nn.types import Array, aligned_empty
 
 SOURCE, LIBRARY, DIGESTS = (Path(__file__).with_name(name) for name in ("steps.c", "steps.so", "steps.sha256"))
-INTERFACE_VERSION = 5
+INTERFACE_VERSION = 6
 COMPILED = ("rnn", "lstm", "gru")  # the cells in steps.c
 
 # The address of a writable contiguous array, in a quarter of the time of array.ctypes.data.
@@ -45,6 +44,7 @@ class CompiledLayer:
         self._cell = CELLS[cell_name]
         self._memory = _function(library, f"{cell_name}_memory_{kind}", "iiiii", ctypes.c_ssize_t)
         self._forward = _function(library, f"{cell_name}_forward_{kind}", "ppiiipppipipiiii")
+        self._ensemble = _function(library, f"{cell_name}_ensemble_{kind}", "piipiiippiiiii")
         self._scratch = _function(library, f"{cell_name}_scratch_{kind}", "iii", ctypes.c_ssize_t)
         self._backward = _function(library, f"{cell_name}_backward_{kind}", "pppipppppiiii")
 
@@ -74,6 +74,24 @@ class CompiledLayer:
         tape = CompiledTape(memory, self.cell_name, T, n_in, H, B)
         return h, (h[-1],) if c is None else (h[-1], c), tape
 
+    def forward_all(self, stacked: Array, x: Array, *, every: bool) -> Array:
+        """Run several layers (M, H + F + 1, n_blocks * H) on the same x; return their h (M, T, H, B), or (M, 1, H, B).
+
+        See `Layer.forward`.
+        """
+        T, n_in, B = x.shape
+        M, K, columns = stacked.shape
+        H, n_out = columns // self._cell.n_blocks, T if every else 1
+        if not x.flags.aligned:
+            x = np.ascontiguousarray(x)
+        memory = aligned_empty((self._memory(False, T, n_in, H, B),), np.float32)
+        h = np.empty((M, n_out, H, B), np.float32)
+        self._ensemble(
+            _pointer(stacked), M, K * columns, x.ctypes.data, *x.strides, _pointer(memory), _pointer(h), n_out,
+            T, n_in, H, B,
+        )  # fmt: skip
+        return h
+
     def backward(
         self, stacked: Array, tape: CompiledTape, d_h: Array, d_state: LayerState, *, inputs: bool
     ) -> tuple[Array, Array | None, LayerState]:
@@ -99,7 +117,7 @@ class CompiledLayer:
         return d_stacked, d_x, d_state
 
 
-def compiled_layer(cell_name: str, dtype: Any) -> Layer | None:
+def compiled_layer(cell_name: str, dtype: Any) -> CompiledLayer | None:
     """Return the compiled form of a cell; None where the cell or the ``dtype`` has none."""
     return _loaded().get(cell_name) if dtype == np.float32 else None
 

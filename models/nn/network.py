@@ -92,25 +92,45 @@ class RecurrentNetwork:
 
         Raises ValueError where the shape of ``x``, ``state`` or the parameters does not fit.
         """
-        return self._forward(params, x, state, rng, keep=True)
+        h, final, tape = self.hidden(self.stack(params), x, state, rng, keep=True)
+        return self._head(params, h), final, tape
 
     def predict(self, params: Parameters, x: Array, state: list[State] | None = None) -> Array:
         """Return the outputs of `forward` only, in less time and memory."""
-        y, _, _ = self._forward(params, x, state, None, keep=False)
-        return y
+        return self._head(params, self.hidden(self.stack(params), x, state, keep=False)[0])
 
-    def _forward(
-        self, params: Parameters, x: Array, state: list[State] | None, rng: np.random.Generator | None, keep: bool
-    ) -> tuple[Array, list[State], Tape]:
-        if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
-            raise ValueError(f"x has the shape {x.shape}, but must be (B, T, {self.n_inputs}) with at least one step")
-        self._check_states("state", state, len(x))
-        h = x.transpose(1, 2, 0)
-        final, tape = list[State](), Tape()
+    def stack(self, params: Parameters) -> list[Array]:
+        """Return the weights of each layer as one matrix; see `models.nn.cells.contract`."""
+        layers = []
         for layer in range(self.n_layers):
             stacked = self.cell.stack({name: params[f"layer{layer}.{name}"] for name in self.cell.names})
-            if stacked.shape != (self.n_hidden + h.shape[1] + 1, self.cell.n_blocks * self.n_hidden):
+            n_in = self.n_hidden if layer else self.n_inputs
+            if stacked.shape != (self.n_hidden + n_in + 1, self.cell.n_blocks * self.n_hidden):
                 raise ValueError(f"the parameters of layer {layer} do not fit {self}")
+            layers.append(stacked)
+        return layers
+
+    def hidden(
+        self,
+        layers: list[Array],
+        x: Array,
+        state: list[State] | None = None,
+        rng: np.random.Generator | None = None,
+        *,
+        keep: bool,
+    ) -> tuple[Array, list[State], Tape]:
+        """Return the hidden states (T, H, B) of the top layer, (1, H, B) of the last step if that is the output.
+
+        Parameters
+        ----------
+        layers : of `stack`
+        x, state, rng : as in `forward`
+        keep : whether to return the final states and the tape
+        """
+        self._check_states("state", state, len(x))
+        h = self.steps_first(x)
+        final, tape = list[State](), Tape()
+        for layer, stacked in enumerate(layers):
             top = layer == self.n_layers - 1
             every = self.output == "every" or not top
             before = tuple(array.T for array in state[layer]) if state else None
@@ -124,7 +144,13 @@ class RecurrentNetwork:
                 tape.append(LayerTape(stacked, steps, h, kept))
             if kept is not None:
                 h = h * kept
-        return self._head(params, h), final, tape
+        return h, final, tape
+
+    def steps_first(self, x: Array) -> Array:
+        """Return a view (T, F, B) of x (B, T, F). Raises ValueError where the shape does not fit."""
+        if x.shape[2:] != (self.n_inputs,) or not x.shape[1]:
+            raise ValueError(f"x has the shape {x.shape}, but must be (B, T, {self.n_inputs}) with at least one step")
+        return x.transpose(1, 2, 0)
 
     def _layer(self, stacked: Array) -> Layer:
         """Return the layer to run: compiled where there is one, otherwise in NumPy."""

@@ -54,7 +54,7 @@ typedef float lanes __attribute__((vector_size(4 * TILE), aligned(4), may_alias)
 /* Increment when a signature below changes; models/nn/compiled.py loads no other version than its own. */
 int interface_version(void)
 {
-    return 5;
+    return 6;
 }
 
 /* The kind of this processor. */
@@ -578,6 +578,17 @@ INLINE void gru_backward_tile(const float *stacked_t, const Back *back, size fir
         FOR_EACH_TILE(cell##_forward_tile, stacked, call)                                                              \
     }
 
+/* Several networks of one layer on the same inputs; stacked (members, K, M), h (members, n_out, H, B). */
+#define ENSEMBLE(cell)                                                                                                 \
+    void NAME(cell##_ensemble)(                                                                                        \
+        const float *stacked, size members, size weights, const char *x, size step, size feature, size sequence,       \
+        float *memory, float *h, size n_out, size T, size n_in, size H, size B)                                        \
+    {                                                                                                                  \
+        for (size m = 0; m < members; m++)                                                                             \
+            NAME(cell##_forward)(stacked + m * weights, x, step, feature, sequence, NULL, NULL, memory, 0,             \
+                                 h + m * n_out * H * B, n_out, NULL, T, n_in, H, B);                                   \
+    }
+
 /* Floats that `scratch` must hold: dh, dc or `kept`, the gradient of the gates and its transpose, and dx. */
 #define SCRATCH(cell, gates)                                                                                           \
     size NAME(cell##_scratch)(size n_in, size H, size B)                                                               \
@@ -595,7 +606,8 @@ INLINE void gru_backward_tile(const float *stacked_t, const Back *back, size fir
     }
 
 /* A cell, with its numbers of blocks of H rows: gates, page of the tape, and c. */
-#define CELL(cell, gates, page, c) MEMORY(cell, page, c) FORWARD(cell) SCRATCH(cell, gates) BACKWARD(cell)
+#define CELL(cell, gates, page, c)                                                                                     \
+    MEMORY(cell, page, c) FORWARD(cell) ENSEMBLE(cell) SCRATCH(cell, gates) BACKWARD(cell)
 
 CELL(rnn, 1, 0, 0)
 CELL(lstm, 4, 5, 1)

@@ -60,6 +60,7 @@ class Column:
     # fill of a missing feature: first-order autoregression between observed days, regression on the tmax anomaly, mean
     fill: Literal["autoregression", "regression", "mean"] = "mean"
     changes: bool = False  # whether the change since the day before is a feature, too
+    by_season: bool = False  # whether the anomaly times 1 in summer to -1 in winter is a feature, too
 
     def unit(self, units: Units) -> str:
         """Return the unit of the column; empty if unitless."""
@@ -88,17 +89,17 @@ COLUMNS = tuple(column.name for column in MEASURED)
 
 # Further quantities, of the day or at an hour of it. Wind directions say whence the wind blows.
 FURTHER = (
-    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True),
-    Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True),
-    Column("dew_point", TEMPERATURE, (-100.0, 45.0), changes=True),
+    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True, by_season=True),
+    Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True, by_season=True),
+    Column("dew_point", TEMPERATURE, (-100.0, 45.0), changes=True, by_season=True),
     Column("humidity", PERCENT, (0.0, 105.0), changes=True),
     Column("vapour_pressure", PRESSURE, (0.0, 90.0), changes=True),
     Column("pressure", PRESSURE, (450.0, 1090.0), changes=True),  # at sea level, unless the source calls it pressure
     Column("station_pressure", PRESSURE, (450.0, 1090.0), changes=True),
     Column("wind_speed", SPEED, (0.0, 110.0)),
-    Column("wind_direction", DEGREES, (0.0, 360.0), "direction"),
+    Column("wind_direction", DEGREES, (0.0, 360.0), "direction", by_season=True),
     Column("wind_gust", SPEED, (0.0, 120.0)),
-    Column("wind_gust_direction", DEGREES, (0.0, 360.0), "direction"),
+    Column("wind_gust_direction", DEGREES, (0.0, 360.0), "direction", by_season=True),
     Column("sunshine", HOURS, (0.0, 24.0)),
     Column("radiation", RADIATION, (0.0, 1500.0)),
     Column("cloud", OKTAS, (0.0, 9.0)),

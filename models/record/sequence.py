@@ -25,6 +25,8 @@ def sequence(days: StationDays, recipe: Recipe) -> StationDays:
     if np.isnan(days.tmax[-1]):
         raise SequenceError(f"tmax is missing on the last day, {days.last}; a forecast needs it", days.last)
     recent = days.part(max(0, len(days) - recipe.recommended_days), len(days))
+    if len(recent) >= recipe.min_days and not np.isnan(recent.tmax).any():
+        return recent
     observed = np.flatnonzero(~np.isnan(recent.tmax))
     long_gaps = np.flatnonzero(np.diff(observed) > recipe.max_gap + 1)
     start = observed[long_gaps[-1] + 1] if len(long_gaps) else observed[0]

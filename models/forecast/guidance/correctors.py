@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.forecast.networks import N_OUTPUTS, OnEpoch, check_shapes, training_plan
-from models.nn import Array, Parameters, RecurrentNetwork, logistic_crps, predict_rows, train
+from models.nn import Array, Ensemble, Parameters, RecurrentNetwork, logistic_crps, train
 from models.recipe import Recipe
 
 
@@ -85,7 +85,7 @@ class Corrector:
     def corrections(self, x: Array, recipe: Recipe) -> Corrections:
         """Return the corrections on every day of scaled windows (B, T, F)."""
         network = replace(corrector_network(recipe, x.shape[2]), output="every")
-        out = np.mean([predict_rows(network, member, x.astype(np.float32)) for member in self.members], axis=0)
+        out = Ensemble(network, self.members).predict(x.astype(np.float32)).mean(axis=0)
         return Corrections(*_location_and_log_scale(self.regression, x), out[..., 0], out[..., 1])
 
 

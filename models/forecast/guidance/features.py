@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from models.forecast.climatology import day_of_year, season
-from models.forecast.features import Features
+from models.forecast.features import DailyFeatures, Features
 from models.nn import Array
 from models.record.columns import GUIDANCE, MEASURED, TEMPERATURE, TMAX, is_guidance, is_spread
 from models.record.days import ONE_DAY, StationDays
@@ -58,13 +58,13 @@ class GuidanceFeatures:
         return ~np.isnan(self.point(days))
 
     def windows(
-        self, days: StationDays, rows: Array, length: int, station: Features, without: str = ""
+        self, daily: DailyFeatures, rows: Array, length: int, station: Features, without: str = ""
     ) -> tuple[Array, Array]:
         """Return the features and point forecasts of the ``length`` days up to each of ``rows``, from these days only.
 
         Parameters
         ----------
-        station : the features of the station's own model
+        daily, station : the features of the days, and those of the station's own model
         without : what to treat as missing: "past", the guidance of all days but the last; or "further", the ensemble
             spread and the further columns of the last day
 
@@ -73,7 +73,7 @@ class GuidanceFeatures:
         x : (B, T, F), unscaled, ``nan`` where missing
         point : (B, T) degC, for the day after each
         """
-        index = rows[:, None] + np.arange(1 - length, 1)
+        days, index = daily.days, rows[:, None] + np.arange(1 - length, 1)
 
         def windowed(series: Array) -> Array:
             """Return windows (B, T, ...) of a series (N, ...)."""
@@ -103,7 +103,7 @@ class GuidanceFeatures:
             elif len(self.bias) > 1:
                 parts.append(series + self.bias[name] - point)
         valid = season(day_of_year(dates[1:]), SEASON_WAVES, station.normal.warmest)
-        further = station.further_windows(days, index, index >= 0)
+        further = station.further_windows(daily, index, index >= 0)
         if without == "further":
             further[:, -1] = np.nan
         return np.concatenate([np.stack(parts, axis=2), windowed(valid), further], axis=2), point

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.forecast.calibration import LOGISTIC, SeasonalErrors
 from models.forecast.distribution import PROBABILITIES, Distribution, Forecast, missing_values
-from models.forecast.features import Features
+from models.forecast.features import DailyFeatures, Features
 from models.forecast.guidance.correctors import Corrections, Corrector, check_correctors, fold_boundaries
 from models.forecast.guidance.features import GuidanceFeatures
 from models.forecast.guidance.training_set import GuidanceTrainingSet, scaled_and_clipped
@@ -116,8 +116,9 @@ class GuidedForecaster:
         observed = days.next_tmax[rows]
         location, scale = _location_and_scale(days, rows, training_set.point, corrections, weights, features.typical)
         typical, widening = np.abs(observed - location).mean() / scale.mean(), np.zeros(len(OPTIONAL_INPUTS))
+        daily = station.of(days)
         for i, what in enumerate(OPTIONAL_INPUTS):
-            raw, point = features.windows(days, rows, setup.recipe.guidance.days, station, what)
+            raw, point = features.windows(daily, rows, setup.recipe.guidance.days, station, what)
             without = out_of_fold(scaled_and_clipped(raw, training_set.scaler))
             blind, its_scale = _location_and_scale(days, rows, point, without, weights, features.typical)
             widening[i] = max(0.0, np.abs(observed - blind).mean() / its_scale.mean() / typical - 1)
@@ -166,7 +167,7 @@ class GuidedForecaster:
         known = self.features.known(days)[rows]
         out = np.empty((len(rows), len(PROBABILITIES)))
         if known.any():
-            out[known] = self._corrected_quantiles(days, rows[known])
+            out[known] = self._corrected_quantiles(self.station_only.features.of(days), rows[known])
         if not known.all():
             out[~known] = self.station_only.quantiles(days, rows[~known])
         return out
@@ -182,7 +183,8 @@ class GuidedForecaster:
         if not known[-1] or np.isnan(recent.tmax[-1]):
             return self._without_guidance(days)
         recent = recent.part(int(np.argmax(~np.isnan(recent.tmax) | known)), len(recent))
-        quantiles = self._corrected_quantiles(recent, np.array([len(recent) - 1]))[0]
+        daily = self.station_only.features.of(recent)
+        quantiles = self._corrected_quantiles(daily, np.array([len(recent) - 1]))[0]
         absent = [name for name in self.features.forecasts if np.isnan(recent.column(name)[-1])]
         before = int(self.features.known(recent)[:-1].sum())
         few = f"guidance is known for {before} of the previous {len(recent) - 1} days: its recent errors are uncertain"
@@ -190,7 +192,7 @@ class GuidedForecaster:
         notes = [few] if before < len(recent) // 2 else []
         if (wider := _short_record(self.errors.n)) >= TOLD_WIDENING:
             notes.append(f"calibrated on {self.errors.n} days only: the range is {100 * wider:.0f} % wider")
-        notes += self.station_only.features.notes(recent)
+        notes += self.station_only.features.notes(daily)
         return Forecast(recent.last, Distribution(quantiles, self.errors.n), len(recent), filled, tuple(notes))
 
     def _without_guidance(self, days: StationDays) -> Forecast:
@@ -211,10 +213,10 @@ class GuidedForecaster:
         if shapes != ((n,), (n,)) or self.widening.shape != (len(OPTIONAL_INPUTS),) or not self.features.bias:
             raise ValueError("the model's correction of guidance is invalid")
 
-    def _corrected_quantiles(self, days: StationDays, rows: Array) -> Array:
+    def _corrected_quantiles(self, daily: DailyFeatures, rows: Array) -> Array:
         """Return the quantiles (n, 199), degC, of corrected guidance."""
-        features, station, recipe = self.features, self.station_only.features, self.recipe
-        raw, point = features.windows(days, rows, recipe.guidance.days, station)
+        features, station, recipe, days = self.features, self.station_only.features, self.recipe, daily.days
+        raw, point = features.windows(daily, rows, recipe.guidance.days, station)
         x = scaled_and_clipped(raw, self.scaler)
         corrections = Corrections.mean([corrector.corrections(x, recipe) for corrector in self.correctors])
         location, scale = _location_and_scale(days, rows, point, corrections, self.shrinkage_weights, features.typical)

@@ -37,7 +37,7 @@ class GuidanceTrainingSet:
         days = days.part(0, int(rows[-1]) + 2)
         features = GuidanceFeatures.fit(days, rows)
         rows = rows[features.known(days)[rows]]
-        raw, point = features.windows(days, rows, recipe.guidance.days, station)
+        raw, point = features.windows(station.of(days), rows, recipe.guidance.days, station)
         last = raw[:, -1]
         # A feature missing in all rows becomes zero, as missing features do in `scaled_and_clipped`.
         scaler = StandardScaler().fit(np.where(np.isnan(last).all(axis=0), 0.0, last))

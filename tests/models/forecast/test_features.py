@@ -20,7 +20,7 @@ FEATURES = Features.fit(DAYS, ROWS)
 
 def windows(days, rows, length, without=("", 0), first=0, features=FEATURES):
     rows = np.atleast_1d(rows)
-    return features.windows(days, rows, np.full(len(rows), first), length, without)
+    return features.windows(features.of(days), rows, np.full(len(rows), first), length, without)
 
 
 def changed(*cells, days=DAYS):
@@ -80,7 +80,7 @@ def test_days_before_the_record_or_the_first_row_count_as_missing():
     np.testing.assert_array_equal(windows(padded, 23, 10)[0], early)
     np.testing.assert_allclose(early[0, TMAX], FEATURES.persistence**6 * early[6, TMAX])
     blank = changed((slice(695), slice(None), NAN))
-    of_each = FEATURES.windows(DAYS, np.array([700, 700]), np.array([695, 0]), 10)
+    of_each = FEATURES.windows(FEATURES.of(DAYS), np.array([700, 700]), np.array([695, 0]), 10)
     np.testing.assert_array_equal(of_each, [windows(blank, 700, 10)[0], windows(DAYS, 700, 10)[0]])
 
 
@@ -126,7 +126,8 @@ def test_a_window_depends_on_its_own_days_only(row, length, without):
 
 def test_the_first_guess_is_the_normal_and_the_persistent_part_of_the_anomaly():
     part = DAYS.part(300, 310)
-    guess, spread = FEATURES.first_guess(part)
+    daily = FEATURES.of(part)
+    guess, spread = daily.guess, daily.spread
     valid = part.dates + ONE_DAY
     np.testing.assert_allclose(spread, FEATURES.normal.on(valid)[1])
     anomaly = FEATURES.normal.anomaly(part.dates, part.tmax)

@@ -24,6 +24,13 @@ def fitted(**columns):
     return FurtherFeatures(tuple(FurtherColumn.fit(name, days.dates, of) for name, of in columns.items())), days
 
 
+SUMMER = np.cos(2 * np.pi * np.arange(N) / 365.25)
+
+
+def of(features, days):
+    return features(days.dates, features.values(days), SUMMER)
+
+
 def changed(name, rows, value, days=DAYS):
     series = days.further[name].copy()
     series[rows] = value
@@ -31,30 +38,31 @@ def changed(name, rows, value, days=DAYS):
 
 
 def windows(days, row, length, without=("", 0), first=0, features=FEATURES):
-    return features.windows(days, np.array([row]), np.array([first]), length, without)[0]
+    return features.windows(features.of(days), np.array([row]), np.array([first]), length, without)[0]
 
 
 def test_features_are_anomalies_and_for_some_quantities_their_changes():
     rng = np.random.default_rng(0)
     features, days = fitted(pressure_9=1013 + rng.normal(0, 8, N), sunshine=rng.uniform(0, 12, N))
-    found = features(days)
+    found = of(features, days)
     for i, one in enumerate(features.columns):
         np.testing.assert_allclose(found[:, i], one.normals[0].anomaly(days.dates, days.column(one.name)))
     np.testing.assert_allclose(found[1:, 2], np.diff(found[:, 0]))
-    np.testing.assert_array_equal(features.is_change, [False, False, True])
+    assert features.changes == slice(2, 3)
     assert np.isnan(found[0, 2])
     assert found.shape == (N, len(features)) == (N, 3)
 
 
-def test_a_direction_is_the_anomalies_of_its_sine_and_cosine():
+def test_a_direction_is_the_anomalies_of_its_sine_and_cosine_and_both_by_season():
     """So 359 and 1 degrees are alike."""
     features, days = fitted(wind_direction=np.random.default_rng(1).normal(0, 60, N) % 360)
-    assert len(features) == 2
+    assert len(features) == 4
     other = replace(days, further={"wind_direction": (days.further["wind_direction"] + 2) % 360})
-    assert np.abs(features(other) - features(days)).max() < 0.1
+    assert np.abs(of(features, other) - of(features, days)).max() < 0.1
     angle, normals = np.deg2rad(days.column("wind_direction")), features.columns[0].normals
     expected = [of.anomaly(days.dates, part) for of, part in zip(normals, (np.sin(angle), np.cos(angle)), strict=True)]
-    np.testing.assert_allclose(features(days), np.column_stack(expected))
+    anomalies = np.column_stack(expected)
+    np.testing.assert_allclose(of(features, days), np.hstack([anomalies, anomalies * SUMMER[:, None]]))
 
 
 def test_values_that_are_impossible_or_far_outside_the_season_are_named_once_and_are_no_features():
@@ -67,28 +75,28 @@ def test_values_that_are_impossible_or_far_outside_the_season_are_named_once_and
         days.further[name][row] = value
     found = sorted(features.unbelievable(days))
     assert found == [(3, "pressure", True), (5, "wind_direction", True), (7, "pressure", False)]
-    missing = features(days)
+    missing = of(features, days)
     assert np.nanmax(np.abs(missing[:, :3])) <= MAX_DEVIATIONS
-    expected = np.array([[row in {3, 7}, row == 5, row == 5, row in {0, 3, 4, 7, 8}] for row in range(N)])
+    expected = np.array([[row in {3, 7}, *[row == 5] * 4, row in {0, 3, 4, 7, 8}] for row in range(N)])
     np.testing.assert_array_equal(np.isnan(missing), expected)
 
 
 def test_further_columns_follow_the_first_features_and_are_zero_where_missing():
     assert FEATURES.columns == ("tmax", "tmin", "rain", *NAMES)
-    further = FEATURES.further(DAYS)
+    further = of(FEATURES.further, DAYS)
     assert len(FEATURES) == N_FIRST + further.shape[1] == N_FIRST + 6  # pressure has changes, too
     window = windows(DAYS, 700, 10)
     expected = further[691:701].copy()
-    expected[0, FEATURES.further.is_change] = 0.0  # since a day before the window
+    expected[0, FEATURES.further.changes] = 0.0  # since a day before the window
     np.testing.assert_array_equal(window[:, N_FIRST:], expected)
     plain = Features.fit(replace(DAYS, further={}), ROWS)
     np.testing.assert_array_equal(window[:, :N_FIRST], windows(DAYS, 700, 10, features=plain))
     gone = windows(replace(DAYS, further={}), 700, 10)
     assert not gone[:, N_FIRST:].any()
     one = windows(changed("pressure", 698, NAN), 700, 10)[:, N_FIRST:]
-    changes = np.flatnonzero(FEATURES.further.is_change)
+    changes = FEATURES.further.changes
     zero = np.zeros_like(expected, dtype=bool)
-    zero[[7, 7, 8], [1, changes[0], changes[0]]] = True
+    zero[[7, 7, 8], [1, changes.start, changes.start]] = True
     np.testing.assert_array_equal(one, np.where(zero, 0.0, expected))
     # The change on the first day of a sequence is since a day that is not known.
     late = windows(DAYS, 700, 10, first=694)[:, N_FIRST:]

@@ -38,7 +38,7 @@ def moved_rows(days, length=LONG, features=FEATURES):
     """Return the rows whose windows of so many days do not see dale any more."""
     ends = np.arange(length - 1, len(days))
     rows = ends[:, None] + np.arange(1 - length, 1)
-    found = features.further_windows(days, rows, np.ones(rows.shape, bool))
+    found = features.further_windows(features.of(days), rows, np.ones(rows.shape, bool))
     return ends[np.isnan(found[:, :, features.further.of_neighbours[0]]).all(axis=(1, 2))]
 
 

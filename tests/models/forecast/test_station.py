@@ -136,7 +136,7 @@ class TestRunningError:
     def test_it_is_the_shrunk_mean_error_of_the_previous_forecasts(self, model, recent):
         """Of the seven from the days before the last, each made without running error."""
         model, rows = with_even_errors(model), np.arange(6, 13)
-        _, spread = model.features.first_guess(recent)
+        spread = model.features.of(recent).spread
         errors = (recent.next_tmax[rows] - medians_without(model, recent, rows)) / spread[rows]
         expected = errors.sum() / (7 + RUNNING_ERROR_PRIOR_DAYS)
         # On the way to a later day, the networks begin up to eight days earlier than in these forecasts.

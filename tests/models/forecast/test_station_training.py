@@ -98,8 +98,8 @@ def test_the_training_set_is_standardised_and_its_target_exact(days):
     assert training_set.x.shape == (len(rows), QUICK.window, N_FIRST)
     np.testing.assert_allclose(training_set.x[:, -1].mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(training_set.x[:, -1].std(axis=0), 1, atol=1e-4)
-    guess, spread = features.first_guess(days)
-    found = guess[rows] + spread[rows] * training_set.target[:, 0]
+    daily = features.of(days)
+    found = daily.guess[rows] + daily.spread[rows] * training_set.target[:, 0]
     np.testing.assert_allclose(found, days.tmax[rows + 1], atol=1e-4)
 
 

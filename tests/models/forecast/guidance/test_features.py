@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.forecast.features import Features
+from models.forecast.features import N_FIRST, Features
 from models.forecast.guidance.features import MIN_KNOWN_DAYS, GuidanceFeatures, raw_point, running_mean
 from models.record.days import StationDays
 from tests.stations import guided_days
@@ -25,7 +25,7 @@ FEATURES = fitted(DAYS)
 
 def windows(days, rows, length, without="", station=STATION):
     """Return the windows and the point forecasts of each row."""
-    return FEATURES.windows(days, np.atleast_1d(rows), length, station, without)
+    return FEATURES.windows(station.of(days), np.atleast_1d(rows), length, station, without)
 
 
 def test_the_point_forecast_is_the_mean_of_unbiased_guidance():
@@ -115,7 +115,7 @@ def test_further_columns_are_those_of_the_stations_model():
     station = Features.fit(days, ROWS)
     assert station.further.names == ("next_wind", "pressure", "dale/tmax")
     (found,), (plain,) = (windows(days, 120, 15, station=of)[0] for of in (station, STATION))
-    expected = station.further(days)[106:121]
+    expected = station.of(days).table[106:121, N_FIRST:]
     assert expected.shape[1] == 4  # a change of pressure
     expected[0, 3] = NAN
     np.testing.assert_array_equal(found[:, -4:], expected)
