@@ -34,10 +34,9 @@ class FurtherFeatures:
     """The transformation of further columns into features.
 
     The features of a column are its anomalies from the normal, in standard deviations of the season; of a direction,
-    those of its sine and its cosine. Directions and temperatures have these by season as well, times 1 in the middle of
-    summer to -1 in the middle of winter: the same wind cools in one and warms in the other. Some columns have the
-    change since the day before (`models.record.columns.Column`). A missing feature is zero, the normal: no column is
-    required.
+    those of its sine and its cosine. Some columns have these by season as well, times 1 in the middle of summer to -1 in
+    the middle of winter: the same wind cools in one and warms in the other. Some have the change since the day before
+    (`models.record.columns.Column`). A missing feature is zero, the normal: no column is required.
     """
 
     columns: tuple[FurtherColumn, ...]

@@ -89,9 +89,9 @@ COLUMNS = tuple(column.name for column in MEASURED)
 
 # Further quantities, of the day or at an hour of it. Wind directions say whence the wind blows.
 FURTHER = (
-    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True, by_season=True),
+    Column("tmean", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True),
     Column("temperature", TEMPERATURE, POSSIBLE_TEMPERATURES, changes=True, by_season=True),
-    Column("dew_point", TEMPERATURE, (-100.0, 45.0), changes=True, by_season=True),
+    Column("dew_point", TEMPERATURE, (-100.0, 45.0), changes=True),
     Column("humidity", PERCENT, (0.0, 105.0), changes=True),
     Column("vapour_pressure", PRESSURE, (0.0, 90.0), changes=True),
     Column("pressure", PRESSURE, (450.0, 1090.0), changes=True),  # at sea level, unless the source calls it pressure
