@@ -235,21 +235,22 @@ class Features:
             tmax, without the very latest, which every forecast needs)
         """
         rows = ends[:, None] + np.arange(1 - length, 1)
-        before, found, filled = rows < first[:, None], daily.table[np.maximum(rows, 0)], list[Array]()
-        if (padding := -int(rows.min())) > 0:  # days before the record, which have a season
-            valid = day_of_year(daily.days.first + np.arange(1 - padding, 1) * ONE_DAY)
-            found[rows < 0, len(COLUMNS) : N_FIRST] = self._season[valid[rows[rows < 0]]]
+        found, filled = daily.table[np.maximum(rows, 0)], list[Array]()
+        known = rows >= first[:, None]
+        if not known.all():
+            valid = day_of_year(daily.days.first + (rows[~known] + 1) * ONE_DAY)
+            found[~known, : len(COLUMNS)] = np.where([name in self.measured for name in COLUMNS], np.nan, 0.0)
+            found[~known, len(COLUMNS) : N_FIRST] = self._season[valid]
         for i, column in enumerate(MEASURED):
             if column.name in self.measured:
                 window = found[:, :, i]
-                window[before] = np.nan
                 if without[0] == column.name:
                     last = length - 1 if i == TMAX else length
                     window[:, max(0, last - without[1]) : last] = np.nan
                 filled.append(_filled(column, window, self.fitted[i].fill, filled))
                 found[:, :, i] = filled[-1]
         if self.further.columns:
-            further = self._forget(found[:, :, N_FIRST:], daily, rows, ~before)
+            further = self._forget(found[:, :, N_FIRST:], daily, rows, known)
             further[np.isnan(further)] = 0.0
             if without[0] in self.groups:
                 found[:, max(0, length - without[1]) :, self.groups[without[0]]] = 0.0

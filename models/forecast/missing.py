@@ -29,11 +29,10 @@ class MissingValues:
 
         The ``widening`` (sources, 2) is that of `models.forecast.calibration.Calibration`.
         """
-        factor = np.ones(len(rows))
-        if (fractions := self._fractions(daily, rows, first)).any():
-            for index in range(len(SOURCES)):
-                known = [0.0, *self.known_fractions[:, index]], [0.0, *widening[index]]
-                factor += np.interp(fractions[:, index], *known)
+        fractions, factor = self._fractions(daily, rows, first), np.ones(len(rows))
+        for index in np.flatnonzero(fractions.any(axis=0)):
+            known = [0.0, *self.known_fractions[:, index]], [0.0, *widening[index]]
+            factor += np.interp(fractions[:, index], *known)
         return factor
 
     @cached_property

@@ -207,24 +207,31 @@ product_rows(const float *restrict A, size stride, const float *restrict v, floa
         *(lanes *)(out + r * TILE) = s[r];
 }
 
-/* For a single sequence, 2 TILE units at once; separate sums for odd and even k shorten the chain of dependent sums. */
+/* For a single sequence, L TILE units at once; separate sums for odd and even k shorten the chain of dependent sums. */
+INLINE void
+product_lanes(const float *restrict A, size stride, const float *restrict v, float *restrict out, size K, const size L)
+{
+    lanes s[2][4] = {0};
+    size k = 0;
+    for (; k + 2 <= K; k += 2)
+        for (size odd = 0; odd < 2; odd++)
+            for (size l = 0; l < L; l++)
+                s[odd][l] += v[k + odd] * *(const lanes *)(A + (k + odd) * stride + l * TILE);
+    for (size l = 0; l < L; l++) {
+        if (k < K)
+            s[0][l] += v[k] * *(const lanes *)(A + k * stride + l * TILE);
+        *(lanes *)(out + l * TILE) = s[0][l] + s[1][l];
+    }
+}
+
 INLINE void
 product_of_one(const float *restrict A, size stride, const float *restrict v, float *restrict out, size K, size M)
 {
     size m = 0;
-    for (; m + 2 * TILE <= M; m += 2 * TILE) {
-        lanes s[2][2] = {0};
-        size k = 0;
-        for (; k + 2 <= K; k += 2)
-            for (size odd = 0; odd < 2; odd++)
-                for (size l = 0; l < 2; l++)
-                    s[odd][l] += v[k + odd] * *(const lanes *)(A + (k + odd) * stride + m + l * TILE);
-        for (size l = 0; l < 2; l++) {
-            if (k < K)
-                s[0][l] += v[k] * *(const lanes *)(A + k * stride + m + l * TILE);
-            *(lanes *)(out + m + l * TILE) = s[0][l] + s[1][l];
-        }
-    }
+    for (; m + 4 * TILE <= M; m += 4 * TILE)
+        product_lanes(A + m, stride, v, out + m, K, 4);
+    for (; m + 2 * TILE <= M; m += 2 * TILE)
+        product_lanes(A + m, stride, v, out + m, K, 2);
     for (; m < M; m++) {
         out[m] = 0.0f;
         for (size k = 0; k < K; k++)
