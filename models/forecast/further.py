@@ -34,9 +34,10 @@ class FurtherFeatures:
     """The transformation of further columns into features.
 
     The features of a column are its anomalies from the normal, in standard deviations of the season; of a direction,
-    those of its sine and its cosine. Some columns have these by season as well, times 1 in the middle of summer to -1 in
-    the middle of winter: the same wind cools in one and warms in the other. Some have the change since the day before
-    (`models.record.columns.Column`). A missing feature is zero, the normal: no column is required.
+    those of its sine and its cosine. Some of the station's own columns have these by season as well, times 1 in the
+    middle of summer to -1 in the middle of winter: the same wind cools in one and warms in the other. Some columns have
+    the change since the day before (`models.record.columns.Column`). A missing feature is zero, the normal: no column
+    is required.
     """
 
     columns: tuple[FurtherColumn, ...]
@@ -151,7 +152,7 @@ class FurtherFeatures:
     @cached_property
     def _by_season(self) -> Array:
         """The anomalies that are features by season as well."""
-        return np.flatnonzero([column(name).by_season for name in self._anomalies])
+        return np.flatnonzero([column(name).by_season and not neighbour_of(name) for name in self._anomalies])
 
     @cached_property
     def _derived(self) -> Array:

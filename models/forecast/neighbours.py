@@ -10,9 +10,9 @@ from models.nn import Array
 from models.record.columns import COLUMNS, TMAX, neighbour_of, of_neighbour, quantity
 from models.record.days import ONE_DAY, StationDays
 
-# The columns of a neighbour that are looked at, also at hours of the day: pressure, for its differences are tomorrow's
-# wind. Further columns gain no more.
-QUANTITIES = (COLUMNS[TMAX], "tmin", "pressure")
+# The columns of a neighbour that are looked at, also at hours of the day: temperatures, and pressure, for its
+# differences are tomorrow's wind. Its wind gains no more.
+QUANTITIES = (COLUMNS[TMAX], "tmin", "tmean", "temperature", "pressure")
 
 # A station is a neighbour if its tmax is known on this share of the days to train on.
 MIN_SHARED = 0.5

@@ -65,6 +65,20 @@ def test_a_direction_is_the_anomalies_of_its_sine_and_cosine_and_both_by_season(
     np.testing.assert_allclose(of(features, days), np.hstack([anomalies, anomalies * SUMMER[:, None]]))
 
 
+def test_directions_and_temperatures_at_an_hour_count_by_season_those_of_neighbours_do_not():
+    rng = np.random.default_rng(4)
+    names = ("temperature_15", "tmean", "wind_direction_9", "dale/temperature_15", "dale/tmax")
+    features, days = fitted(**{name: rng.uniform(10, 30, N) for name in names})
+    assert features.kinds == (
+        *("tmean", "tmean", "wind_direction sine", "wind_direction cosine", "neighbour tmean", "neighbour tmax"),
+        *("tmean by season", "wind_direction sine by season", "wind_direction cosine by season"),
+        *("tmean change", "tmean change", "neighbour tmean change"),
+    )
+    found = of(features, days)
+    np.testing.assert_allclose(found[:, 6:9], found[:, [0, 2, 3]] * SUMMER[:, None])
+    np.testing.assert_array_equal(features.of_neighbours[0].nonzero()[0], [4, 5, 11])
+
+
 def test_values_that_are_impossible_or_far_outside_the_season_are_named_once_and_are_no_features():
     rng = np.random.default_rng(2)
     columns = {"pressure": 1013 + rng.normal(0, 4, N), "wind_direction": 90 + rng.normal(0, 1, N)}

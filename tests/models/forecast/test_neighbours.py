@@ -129,7 +129,7 @@ def test_neighbours_bring_the_quantities_that_are_looked_at(shift, n):
     further = {name: rng.random(n) for name in (*names, "guidance", "pressure_x")}
     dale = StationDays(own.first + shift, rng.random((n, 3)), further)
     joined = with_neighbours(own, {"dale": dale, "fell": DAYS.part(0, 10)})
-    looked_at = ("tmax", "tmin", "pressure", "pressure_9", "pressure_15")
+    looked_at = ("tmax", "tmin", "tmean", "pressure", "pressure_9", "pressure_15")
     assert {*joined.further} == {
         "pressure", "hail", *(f"dale/{name}" for name in looked_at), "fell/tmax", "fell/tmin"
     }  # fmt: skip
