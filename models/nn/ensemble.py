@@ -20,10 +20,13 @@ class Ensemble:
     members: Sequence[Parameters]
 
     def predict(self, x: Array) -> Array:
-        """Return the outputs of each member (M, N, ...) for x (N, T, F), computed `SCORING_ROWS` at a time."""
-        if len(x) > SCORING_ROWS:
-            parts = [self.predict(x[i : i + SCORING_ROWS]) for i in range(0, len(x), SCORING_ROWS)]
-            return np.concatenate(parts, axis=1)
+        """Return the outputs of each member (M, N, ...) for x (N, T, F).
+
+        All members together compute `SCORING_ROWS` at a time.
+        """
+        rows = max(SCORING_ROWS // len(self.members), 1)
+        if len(x) > rows:
+            return np.concatenate([self.predict(x[i : i + rows]) for i in range(0, len(x), rows)], axis=1)
         network, (W, b) = self.network, self._heads
         first, *more = self._layers
         every, compiled = network.output == "every", compiled_layer(network.cell_name, first.dtype)
