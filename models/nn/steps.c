@@ -592,8 +592,9 @@ INLINE void gru_backward_tile(const float *stacked_t, const Back *back, size fir
         float *memory, float *h, size n_out, size T, size n_in, size H, size B)                                        \
     {                                                                                                                  \
         for (size m = 0; m < members; m++)                                                                             \
-            NAME(cell##_forward)(stacked + m * weights, x, step, feature, sequence, NULL, NULL, memory, 0,             \
-                                 h + m * n_out * H * B, n_out, NULL, T, n_in, H, B);                                   \
+            NAME(cell##_forward)(                                                                                      \
+                stacked + m * weights, x, step, feature, sequence, NULL, NULL, memory, 0, h + m * n_out * H * B,       \
+                n_out, NULL, T, n_in, H, B);                                                                           \
     }
 
 /* Floats that `scratch` must hold: dh, dc or `kept`, the gradient of the gates and its transpose, and dx. */
