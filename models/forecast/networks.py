@@ -86,12 +86,14 @@ class Hiding:
         drawn = rng.random(len(x))
         until = np.cumsum((HIDE_ALL, HIDE_NEIGHBOURS, HIDE_OWN))
         both = len(self.groups) == len(GROUPS)
-        hidden = {
+        windows = {
             NEIGHBOURS: drawn < (until[1] if both else until[0]),
             OWN: (drawn < until[0]) | (both & (drawn >= until[1]) & (drawn < until[2])),
         }
+        hidden = np.zeros((len(x), x.shape[2]), bool)
         for group, features in self.groups.items():
-            x[np.ix_(hidden[group], np.arange(x.shape[1]), features)] = self.missing[features]
+            hidden[np.ix_(windows[group], features)] = True
+        np.copyto(x, self.missing, where=hidden[:, None, :])
         return x
 
 
