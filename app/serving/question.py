@@ -100,9 +100,7 @@ class Question:
     dates: list[datetime.date]  # ascending
     given: Array  # (n, columns), measured, in the units of the request
     values: Array  # the same, metric
-    further_given: dict[
-        str, Array
-    ]  # further column -> (n,), in the units of the request; those without any value left out
+    further_given: dict[str, Array]  # further column -> (n,), in the units of the request; none without any value
     neighbours: Neighbours
     notes: tuple[str, ...] = ()  # about a file, one sentence each
     way: Way = BY_JSON

@@ -1,12 +1,13 @@
-"""From station-days to the input of the networks: windows of features, with gaps filled."""
+"""From station-days to the input of the networks: the features of each day, and windows of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from models.forecast.climatology import DAYS_OF_YEAR, Climatology, day_of_year, season
+from models.forecast.filling import filled
 from models.forecast.further import FurtherColumn, FurtherFeatures
 from models.forecast.relations import Relations
 from models.nn import Array
@@ -117,11 +118,9 @@ class Features:
         guess = mean[1:] + self.persistence * spread[1:] * anomaly
         return DailyFeatures(days, table, valid, guess, spread[1:], values, difference)
 
-    def moved(self, daily: DailyFeatures, rows: Array, first: Array, length: int) -> Array:
-        """Return which neighbours (n, neighbours) have moved, by up to ``length`` days from ``first`` to ``rows``."""
-        index = rows[:, None] + np.arange(1 - length, 1)
-        difference = daily.difference[np.maximum(index, 0)]
-        return self.relations.moved(np.where((index >= first[:, None])[:, :, None], difference, np.nan))
+    def moved(self, daily: DailyFeatures, rows: Array, known: Array) -> Array:
+        """Return which neighbours (B, neighbours) have moved, by the days of windows; see `further_windows`."""
+        return self.relations.moved(np.where(known[:, :, None], daily.difference[np.maximum(rows, 0)], np.nan))
 
     def further_windows(self, daily: DailyFeatures, rows: Array, known: Array) -> Array:
         """Return windows (B, T, F) of further features, ``nan`` where missing; neighbours that moved are missing.
@@ -140,31 +139,9 @@ class Features:
         since_known = np.concatenate([np.zeros((len(known), 1), bool), known[:, :-1]], axis=1)
         further[..., self.further.changes][~since_known] = np.nan
         if self.further.neighbours:
-            difference = np.where(known[:, :, None], daily.difference[np.maximum(rows, 0)], np.nan)
-            for window, neighbour in np.argwhere(self.relations.moved(difference)):
+            for window, neighbour in np.argwhere(self.moved(daily, rows, known)):
                 further[window, :, self.further.of_neighbours[neighbour]] = np.nan
         return further
-
-    def notes(self, daily: DailyFeatures) -> Iterator[str]:
-        """Yield what is missing of the further columns, and which neighbours have moved, a sentence each."""
-        days, table = daily.days, np.isnan(daily.values)
-        missing = {self.further.names[i]: table[:, i] for i in np.flatnonzero(table.any(axis=0))}
-        if not (missing or self.further.neighbours):
-            return
-        absent = [name for name, of in missing.items() if of.all()]
-        present = {neighbour_of(name) for name in self.further.names if name not in absent}
-        whole = [name for name in self.further.neighbours if name not in present]
-        if own := [name for name in absent if neighbour_of(name) not in whole]:
-            yield f"without {', '.join(own)}"
-        if whole:
-            yield f"without the {'neighbours' if len(whole) > 1 else 'neighbour'} {', '.join(whole)}"
-        for name, of in missing.items():
-            if not of.all():
-                yield f"missing {name}: {of.sum()} of {len(days)} days, the last on {days.dates[of][-1]}"
-        if self.further.neighbours:
-            for k in np.flatnonzero(self.moved(daily, np.array([len(days) - 1]), np.zeros(1, int), len(days))[0]):
-                name = self.further.neighbours[k]
-                yield f"without the neighbour {name}: its tmax no longer stands to the station's own as in training"
 
     def check(self) -> None:
         """Raise ValueError where the features do not match the table of columns or the calendar."""
@@ -235,7 +212,7 @@ class Features:
             tmax, without the very latest, which every forecast needs)
         """
         rows = ends[:, None] + np.arange(1 - length, 1)
-        found, filled = daily.table[np.maximum(rows, 0)], list[Array]()
+        found, before = daily.table[np.maximum(rows, 0)], list[Array]()
         known = rows >= first[:, None]
         if not known.all():
             valid = day_of_year(daily.days.first + (rows[~known] + 1) * ONE_DAY)
@@ -247,8 +224,8 @@ class Features:
                 if without[0] == column.name:
                     last = length - 1 if i == TMAX else length
                     window[:, max(0, last - without[1]) : last] = np.nan
-                filled.append(_filled(column, window, self.fitted[i].fill, filled))
-                found[:, :, i] = filled[-1]
+                before.append(filled(column, window, self.fitted[i].fill, before))
+                found[:, :, i] = before[-1]
         if self.further.columns:
             further = self._forget(found[:, :, N_FIRST:], daily, rows, known)
             further[np.isnan(further)] = 0.0
@@ -259,33 +236,6 @@ class Features:
     def unseen(self, day: Array) -> Array:
         """Return how far each day of the year (n,) is from the training rows: 0 to 1, at `UNSEEN_DAYS`."""
         return np.asarray(self._unseen[day])
-
-
-def bridged(anomalies: Array, persistence: float) -> Array:
-    """Fill the gaps in windows (B, T) of anomalies with the expectation of a first-order autoregression.
-
-    ::
-
-        E[a_t | a_(t-i), a_(t+j)] = (r^i (1 - r^2j) a_(t-i) + r^j (1 - r^2i) a_(t+j)) / (1 - r^2(i+j))
-
-    with r the persistence: near an observed day close to its value, in a long gap close to zero, the normal. A side
-    without an observed day counts as infinitely far away.
-    """
-    missing = np.isnan(anomalies)
-    if not missing.any():
-        return anomalies
-    T = anomalies.shape[1]
-    steps = np.broadcast_to(np.arange(T), anomalies.shape)
-    before = np.maximum.accumulate(np.where(missing, -1, steps), axis=1)[missing]
-    after = np.minimum.accumulate(np.where(missing, T, steps)[:, ::-1], axis=1)[:, ::-1][missing]
-    window, step = np.nonzero(missing)
-    left = np.where(before < 0, 0.0, persistence ** (step - before))
-    right = np.where(after == T, 0.0, persistence ** (after - step))
-    a_left, a_right = anomalies[window, np.maximum(before, 0)], anomalies[window, np.minimum(after, T - 1)]
-    a_left, a_right = (np.where(np.isnan(side), 0.0, side) for side in (a_left, a_right))
-    filled = anomalies.copy()
-    filled[missing] = (left * (1 - right**2) * a_left + right * (1 - left**2) * a_right) / (1 - (left * right) ** 2)
-    return filled
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -309,13 +259,6 @@ def _fit_column(column: Column, dates: Array, values: Array, tmax_anomaly: Array
     if column.fill == "regression":
         return FittedColumn(normal, _slope(tmax_anomaly, feature))
     return FittedColumn(normal, float(np.nanmean(feature)) if (~np.isnan(feature)).any() else 0.0)
-
-
-def _filled(column: Column, window: Array, fill: float, before: list[Array]) -> Array:
-    """Fill the windows (B, T) of a column; ``before`` holds the filled windows of the previous columns, tmax first."""
-    if column.fill == "autoregression":
-        return bridged(window, fill)
-    return np.where(np.isnan(window), fill * before[TMAX] if column.fill == "regression" else fill, window)
 
 
 def _slope(x: Array, y: Array) -> float:

@@ -1,5 +1,6 @@
-"""Missing values: how much of what a model looks at is missing in a sequence, and how much wider the range is then."""
+"""Missing values: what a sequence lacks of what a model looks at, and how much wider the range is then."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +9,7 @@ import numpy as np
 from models.forecast.features import GROUPS, NEIGHBOURS, DailyFeatures, Features
 from models.nn import Array
 from models.recipe import Recipe
-from models.record.columns import COLUMNS, TMAX
+from models.record.columns import COLUMNS, TMAX, neighbour_of
 
 # What may be missing: each of the measured columns, and each group of further columns.
 SOURCES = (*COLUMNS, *GROUPS)
@@ -19,7 +20,7 @@ MISSING_DECAY = 0.7
 
 @dataclass(frozen=True, eq=False)
 class MissingValues:
-    """The missing fractions of the `SOURCES` of a model."""
+    """What is missing of the `SOURCES` of a model."""
 
     features: Features
     recipe: Recipe
@@ -34,6 +35,26 @@ class MissingValues:
             known = [0.0, *self.known_fractions[:, index]], [0.0, *widening[index]]
             factor += np.interp(fractions[:, index], *known)
         return factor
+
+    def notes(self, daily: DailyFeatures) -> Iterator[str]:
+        """Yield what a sequence lacks of the further columns, and which neighbours have moved, a sentence each."""
+        names, neighbours, n = self.features.further.names, self.features.further.neighbours, len(daily.values)
+        table = np.isnan(daily.values)
+        missing = {names[i]: table[:, i] for i in np.flatnonzero(table.any(axis=0))}
+        absent = [name for name, of in missing.items() if of.all()]
+        present = {neighbour_of(name) for name in names if name not in absent}
+        whole = [name for name in neighbours if name not in present]
+        if own := [name for name in absent if neighbour_of(name) not in whole]:
+            yield f"without {', '.join(own)}"
+        if whole:
+            yield f"without the {'neighbours' if len(whole) > 1 else 'neighbour'} {', '.join(whole)}"
+        for name, of in missing.items():
+            if not of.all():
+                yield f"missing {name}: {of.sum()} of {n} days, the last on {daily.days.dates[of][-1]}"
+        if neighbours:
+            moved = self.features.moved(daily, np.arange(n)[None], np.ones((1, n), bool))[0]
+            for name in np.array(neighbours)[moved]:
+                yield f"without the neighbour {name}: its tmax no longer stands to the station's own as in training"
 
     @cached_property
     def sources(self) -> set[str]:
@@ -58,7 +79,8 @@ class MissingValues:
         fractions = np.asarray(self._lag_weights @ absent)
         if neighbours := self.features.further.neighbours:
             of_neighbours = SOURCES.index(NEIGHBOURS)
-            moved = self.features.moved(daily, rows, first, self.recipe.recommended_days).sum(axis=1) / len(neighbours)
+            index = rows[:, None] + np.arange(1 - self.recipe.recommended_days, 1)
+            moved = self.features.moved(daily, index, index >= first[:, None]).sum(axis=1) / len(neighbours)
             fractions[:, of_neighbours] = np.minimum(fractions[:, of_neighbours] + moved, 1.0)
         return fractions
 

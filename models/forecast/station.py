@@ -144,7 +144,7 @@ class StationForecaster:
         daily = self.features.of(recent)
         quantiles = self._quantiles(daily, np.array([len(recent) - 1]), np.zeros(1, int))[0]
         distribution = Distribution(quantiles, self._calibration.errors.n)
-        filled, notes = missing_values(recent, self.columns), tuple(self.features.notes(daily))
+        filled, notes = missing_values(recent, self.columns), tuple(self.missing.notes(daily))
         return Forecast(recent.last, distribution, len(recent), filled, notes)
 
     def _outputs(
@@ -208,7 +208,7 @@ class StationForecaster:
 
     @cached_property
     def missing(self) -> MissingValues:
-        """How much of what the model looks at is missing in a sequence."""
+        """What is missing in a sequence of what the model looks at."""
         return MissingValues(self.features, self.recipe)
 
     @property

@@ -192,7 +192,7 @@ class GuidedForecaster:
         notes = [few] if before < len(recent) // 2 else []
         if (wider := _short_record(self.errors.n)) >= TOLD_WIDENING:
             notes.append(f"calibrated on {self.errors.n} days only: the range is {100 * wider:.0f} % wider")
-        notes += self.station_only.features.notes(daily)
+        notes += self.station_only.missing.notes(daily)
         return Forecast(recent.last, Distribution(quantiles, self.errors.n), len(recent), filled, tuple(notes))
 
     def _without_guidance(self, days: StationDays) -> Forecast:
